@@ -1,3 +1,4 @@
+import type { SbxError } from '../protocol/errors.ts';
 import type { Exit } from '../protocol/exit.ts';
 
 export type NetworkMode = 'none' | 'host';
@@ -66,6 +67,11 @@ export interface ExecProcess {
   readonly stderr: OutputPipe;
   /** Resolves once, when the process has been reaped. Never rejects. */
   readonly ended: Promise<Exit>;
+  /**
+   * Why the command never ran, where that shows only after the start (a missing interpreter, a foreign format);
+   * known after `ended`, whose exit is then the runtime's and not the command's.
+   */
+  startFailure(): SbxError | undefined;
   /** True if the kernel killed it for lack of memory; known after `ended`. */
   wasOutOfMemory(): boolean;
   /** Sends a signal to the process group of the main process; false when it has already been reaped. */

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Installs what only the tests need, from the distribution's packages, when it is missing.
+set -eu
+
+# Sandboxes see the host's /usr: a program somewhere else on the PATH would not be found inside.
+PATH_INSIDE=/usr/sbin:/usr/bin:/sbin:/bin
+
+missing=
+need() { # PROGRAM PACKAGE
+  if ! (PATH=$PATH_INSIDE; command -v "$1" >/dev/null); then missing="$missing $2"; fi
+}
+
+need python3 python3
+need ps procps
+need crun crun
+need runc runc
+need tini tini
+
+[ -n "$missing" ] || exit 0
+
+printf '\n==> Installing what the tests need:%s\n' "$missing"
+if ! command -v apt-get >/dev/null; then
+  printf 'There is no apt-get here. Install these and try again:%s\n' "$missing" >&2
+  exit 1
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    printf 'Installing needs root. As root, run: apt-get install%s\n' "$missing" >&2
+    exit 1
+  fi
+  as_root=sudo
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -qq
+# shellcheck disable=SC2086 # package names are words
+$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,1 @@
+declare const __SBX_VERSION__: string;

@@ -1,4 +1,3 @@
-import type { SbxError } from '../protocol/errors.ts';
 import type { Exit } from '../protocol/exit.ts';
 
 export type NetworkMode = 'none' | 'host';
@@ -67,11 +66,6 @@ export interface ExecProcess {
   readonly stderr: OutputPipe;
   /** Resolves once, when the process has been reaped. Never rejects. */
   readonly ended: Promise<Exit>;
-  /**
-   * Why the command never ran, where that shows only after the start (a missing interpreter, a foreign format);
-   * known after `ended`, whose exit is then the runtime's and not the command's.
-   */
-  startFailure(): SbxError | undefined;
   /** True if the kernel killed it for lack of memory; known after `ended`. */
   wasOutOfMemory(): boolean;
   /** Sends a signal to the process group of the main process; false when it has already been reaped. */
@@ -83,7 +77,7 @@ export interface ExecProcess {
 /**
  * What makes sandboxes and starts commands in them. A driver knows nothing of clients, HTTP or records.
  * Errors are `SbxError`s: `command_not_found`, `cannot_execute`, `argument_too_long`, `bad_directory`,
- * `bad_user`, `runtime_unavailable`, `runtime_failed`, `disk_full`.
+ * `bad_user`, `sandbox_stopped`, `runtime_unavailable`, `runtime_failed`, `disk_full`.
  */
 export interface Driver {
   /** `oci` */

@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { defineConfig } from 'vitest/config';
+
+const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+export default defineConfig({
+  define: { __SBX_VERSION__: JSON.stringify(version) },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: 'test/global-setup.ts',
+    // Real processes and real runtimes: a worker is a process of its own, and two of them fill two cores.
+    pool: 'forks',
+    maxWorkers: 2,
+    // For a busy machine, not for slow tests.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});

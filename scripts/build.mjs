@@ -71,5 +71,7 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
 const jobs = process.argv.includes('--no-types') ? [bundle()] : [bundle(), declarations()];
 const failed = (await Promise.allSettled(jobs)).filter(({ status }) => status === 'rejected');
-for (const { reason } of failed) console.error(`Build failed: ${reason.message}`);
+for (const { reason } of failed) {
+  if (!('errors' in reason)) console.error(reason.message); // esbuild has shown its own
+}
 process.exitCode = failed.length > 0 ? 1 : 0;

@@ -3,15 +3,15 @@
  * Runs all of them and says at the end which failed.
  */
 import { readFile } from 'node:fs/promises';
-import { buildProduct, installDependencies, main, runForStatus, say } from './prepare.mjs';
+import { installDependencies, main, runForStatus, say } from './prepare.mjs';
 
 const { scripts } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
 
 await main(async () => {
   await installDependencies();
-  await buildProduct();
+  const checks = Object.keys(scripts).filter((name) => name.startsWith('check:'));
   const failed = [];
-  for (const name of Object.keys(scripts).filter((script) => script.startsWith('check:'))) {
+  for (const name of ['build', ...checks]) {
     say(`${name}: ${scripts[name]}`);
     const status = await runForStatus('npm', ['run', '--silent', name]);
     if (status !== 0) failed.push(name);

@@ -1,6 +1,6 @@
 /**
  * Prints `N passed, N failed` for vitest's JSON report at argv[2], with `, N skipped` where there are any.
- * Fails when there is no report, when no test ran and when one failed.
+ * Fails when there is no report and when no test passed: vitest's own status tells of tests that failed.
  */
 import { readFileSync } from 'node:fs';
 
@@ -9,7 +9,7 @@ const failed = report.numFailedTests + countFilesThatFailedAsAWhole(report.testR
 const skipped = report.numPendingTests + report.numTodoTests;
 
 console.log(`${report.numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-process.exitCode = failed > 0 || report.numPassedTests === 0 ? 1 : 0;
+process.exitCode = report.numPassedTests === 0 ? 1 : 0;
 
 function readReport(file) {
   try {

@@ -142,6 +142,8 @@ function typed() {
       { allowConstantLoopConditions: 'only-allowed-literals' },
     ],
     '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    // An empty string, as in an environment variable, is mostly to be taken as none.
+    '@typescript-eslint/prefer-nullish-coalescing': ['error', { ignorePrimitives: { string: true } }],
     // It asks for the `!` that another rule forbids.
     '@typescript-eslint/non-nullable-type-assertion-style': 'off',
     // Over bytes an index is the quicker loop, and often the clearer one.

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what only the tests need, from the distribution's packages, when it is missing.
+# Installs what only the tests need, from the distribution's packages, when it is missing. Of the runtimes they
+# need each, where `sbx setup` is content with one.
 set -eu
 
 # Sandboxes see the host's /usr: a program somewhere else on the PATH would not be found inside.
@@ -14,7 +15,6 @@ need python3 python3
 need ps procps
 need crun crun
 need runc runc
-need tini tini
 
 [ -n "$missing" ] || exit 0
 
@@ -24,16 +24,16 @@ if ! command -v apt-get >/dev/null; then
   exit 1
 fi
 
-as_root=
+as_root=env
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null; then
     printf 'Installing needs root. As root, run: apt-get install%s\n' "$missing" >&2
     exit 1
   fi
-  as_root=sudo
+  as_root='sudo env'
 fi
 
-export DEBIAN_FRONTEND=noninteractive
+# Unquoted: each holds several words.
+# shellcheck disable=SC2086
 $as_root apt-get update -qq
-# shellcheck disable=SC2086 # package names are words
-$as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -12,8 +12,8 @@ import {
 await main(async () => {
   await installDependencies();
   await buildProduct();
-  await installTestPrograms();
   await setUpRuntime();
+  await installTestPrograms();
   say('Running the tests');
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)];
   process.exitCode = await runForStatus(process.execPath, vitest);

@@ -39,3 +39,13 @@ export const execve = libc.func('int execve(const char *path, const char **argv,
   argv: (string | null)[],
   envp: (string | null)[],
 ) => number;
+
+const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
+
+/** poll(2) in a thread of its own; `fds` is read and written there until the call back. */
+export function pollAsync(fds: Buffer, count: number, timeoutMs: number, done: (ready: number) => void): void {
+  poll.async(fds, count, timeoutMs, (error: Error | null, ready: number) => {
+    if (error) throw error;
+    done(ready);
+  });
+}

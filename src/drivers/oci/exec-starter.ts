@@ -1,0 +1,128 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PollWatcher } from '../../posix/poll-watcher.ts';
+import { readProcessStat, type ProcessStat } from '../../posix/process-stat.ts';
+import type { ExecProcess, ExecSpec } from '../driver.ts';
+import { closeChildEnds, closeOurEnds, createChildPipes, readWrittenErrors, type ChildPipes } from './child-pipes.ts';
+import type { ChildReaper } from './child-reaper.ts';
+import { toExecProcess } from './exec-process.ts';
+import { openInputPipe } from './input-pipe.ts';
+import { countMemoryKills } from './out-of-memory.ts';
+import { openOutputPipe } from './output-pipe.ts';
+import { readRuntimeErrors } from './runtime-log.ts';
+import type { OciRuntime } from './runtime.ts';
+import { toStartFailure } from './start-failure.ts';
+import type { Warden } from './warden.ts';
+
+/** What starting a command needs of the driver. */
+export interface ExecTools {
+  readonly runtime: OciRuntime;
+  readonly reaper: ChildReaper;
+  readonly watcher: PollWatcher;
+  readonly warden: Warden;
+  /** A directory for files that live as long as a start. */
+  readonly starting: string;
+}
+
+export interface ExecStart {
+  readonly spec: ExecSpec;
+  /** The `process` object of the OCI specification. */
+  readonly settings: object;
+  readonly pidNamespace: string | undefined;
+}
+
+/** Starts a command and resolves once it has replaced the runtime's own code; rejects with why it could not. */
+export async function startProcess(start: ExecStart, tools: ExecTools): Promise<ExecProcess> {
+  const files = toStartFiles(tools.starting, start.spec.id);
+  const pipes = createChildPipes(start.spec.stdin);
+  try {
+    const child = await runRuntime(start, { files, pipes, tools });
+    tools.warden.guard(files.pid, child);
+    return openExec(start, child, { files, pipes, tools });
+  } catch (error) {
+    tools.warden.forget(files.pid);
+    closeOurEnds(pipes);
+    throw error;
+  } finally {
+    for (const path of Object.values(files)) rmSync(path, { force: true });
+  }
+}
+
+interface Attempt {
+  readonly files: StartFiles;
+  readonly pipes: ChildPipes;
+  readonly tools: ExecTools;
+}
+
+interface StartFiles {
+  readonly process: string;
+  readonly pid: string;
+  readonly log: string;
+}
+
+function toStartFiles(dir: string, id: string): StartFiles {
+  return { process: join(dir, `${id}.json`), pid: join(dir, `${id}.pid`), log: join(dir, `${id}.log`) };
+}
+
+async function runRuntime({ spec, settings }: ExecStart, { files, pipes, tools }: Attempt): Promise<ProcessStat> {
+  let ended: Promise<number>;
+  try {
+    writeFileSync(files.process, JSON.stringify(settings), { mode: 0o600 });
+    tools.warden.announce(files.pid);
+    ended = tools.runtime.run(toArguments(spec, files), [...pipes.child]);
+  } finally {
+    closeChildEnds(pipes);
+  }
+  const status = await ended;
+  const pid = readPid(files.pid);
+  if (pid === undefined) throw toStartFailure(spec, readRuntimeErrors(files.log));
+  const stat = await waitForExec(pid);
+  if (stat.hasExecuted && status === 0) return stat;
+  // The process ended in the runtime's own code: crun tells why in its log, runc on what would be the command's stderr.
+  await tools.reaper.reap(pid);
+  throw toStartFailure(spec, readRuntimeErrors(files.log) || readWrittenErrors(pipes));
+}
+
+function toArguments(spec: ExecSpec, files: StartFiles): string[] {
+  const log = ['--log', files.log, '--log-format', 'json'];
+  return [...log, 'exec', '--detach', '--pid-file', files.pid, '--process', files.process, spec.sandboxId];
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(path, 'utf8'), 10) || undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The runtime may end before its child has called exec(2). The kernel marks a process that has not, also when it
+ * has ended, so whether the command itself ever ran is certain.
+ */
+async function waitForExec(pid: number): Promise<ProcessStat> {
+  for (;;) {
+    const stat = readProcessStat(pid);
+    if (stat === undefined) throw new Error(`Process ${pid} of a command was reaped by somebody else`);
+    if (stat.hasExecuted || stat.state === 'Z') return stat;
+    await delay(1);
+  }
+}
+
+function openExec({ spec, pidNamespace }: ExecStart, stat: ProcessStat, attempt: Attempt): ExecProcess {
+  const { files, pipes, tools } = attempt;
+  const killsBefore = countMemoryKills(spec.sandboxId);
+  const reaped = tools.reaper.reap(stat.pid);
+  void reaped.then(() => tools.warden.forget(files.pid));
+  return toExecProcess({
+    stat,
+    reaped,
+    stdin: pipes.stdin === undefined ? null : openInputPipe(pipes.stdin, tools.watcher),
+    stdout: openOutputPipe(pipes.stdout),
+    stderr: openOutputPipe(pipes.stderr),
+    pidNamespace,
+    lackedMemory: () => countMemoryKills(spec.sandboxId) > killsBefore,
+  });
+}

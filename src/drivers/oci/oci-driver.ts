@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { PollWatcher } from '../../posix/poll-watcher.ts';
+import type { Driver, ExecProcess, ExecSpec, SandboxSpec } from '../driver.ts';
+import { checkArguments } from './argument-limit.ts';
+import { ChildReaper } from './child-reaper.ts';
+import { toDiskError } from './disk-full.ts';
+import { startProcess, type ExecTools } from './exec-starter.ts';
+import { readGuestFile } from './guest-file.ts';
+import { endHolder } from './holder.ts';
+import { toProcessSettings } from './process-settings.ts';
+import type { OciRuntime } from './runtime.ts';
+import { findSandboxUser, ROOT, type SandboxUser } from './sandbox-user.ts';
+import { Sandboxes } from './sandboxes.ts';
+import type { HostParts } from './bundle.ts';
+import { hasSandboxes, type StateLayout } from './state-layout.ts';
+import { Turnstile } from './turnstile.ts';
+import { Warden } from './warden.ts';
+
+/** Runtimes at work at once: more would only wait for the same processors, with descriptors and memory of their own. */
+const RUNTIME_LIMIT = 8;
+
+const DEFAULT_CWD = '/workspace';
+
+export interface OciDriverParts {
+  readonly layout: StateLayout;
+  readonly runtime: OciRuntime;
+  readonly host: HostParts;
+  readonly baseEtc: () => string;
+  readonly log: (line: string) => void;
+}
+
+/** Sandboxes of this machine, made by an OCI runtime. */
+export class OciDriver implements Driver {
+  readonly name = 'oci';
+  readonly runtime: string;
+  readonly #layout: StateLayout;
+  readonly #reaper = new ChildReaper();
+  readonly #turnstile = new Turnstile(RUNTIME_LIMIT);
+  readonly #sandboxes: Sandboxes;
+  readonly #tools: ExecTools;
+
+  constructor({ layout, runtime, host, baseEtc, log }: OciDriverParts) {
+    this.runtime = runtime.name;
+    this.#layout = layout;
+    this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, baseEtc });
+    this.#tools = {
+      runtime,
+      reaper: this.#reaper,
+      watcher: new PollWatcher(),
+      warden: new Warden(log),
+      starting: layout.starting,
+    };
+  }
+
+  createSandbox(spec: SandboxSpec): Promise<void> {
+    return this.#turnstile.pass(() => this.#sandboxes.create(spec));
+  }
+
+  removeSandbox(id: string): Promise<void> {
+    return this.#turnstile.pass(() => this.#sandboxes.remove(id));
+  }
+
+  isSandboxRunning(id: string): Promise<boolean> {
+    return this.#turnstile.pass(() => this.#sandboxes.isRunning(id));
+  }
+
+  async startExec(spec: ExecSpec): Promise<ExecProcess> {
+    checkArguments(spec);
+    const user = await this.#findUser(spec);
+    return this.#turnstile.pass(() => this.#start(spec, user));
+  }
+
+  async close(): Promise<void> {
+    await this.abandon();
+    if (!hasSandboxes(this.#layout)) endHolder(this.#layout);
+  }
+
+  /** As `close`, but what outlives a driver stays, for the next one. */
+  async abandon(): Promise<void> {
+    await this.#tools.warden.close();
+    this.#tools.watcher.close();
+    this.#reaper.close();
+  }
+
+  async #start(spec: ExecSpec, user: SandboxUser): Promise<ExecProcess> {
+    const { hostname, pidNamespace } = this.#sandboxes.facts(spec.sandboxId);
+    const { argv, env, cwd = DEFAULT_CWD } = spec;
+    const settings = toProcessSettings({ argv, env, cwd, user, hostname });
+    try {
+      return await startProcess({ spec, settings, pidNamespace }, this.#tools);
+    } catch (error) {
+      throw toDiskError(error, this.#layout.stateDir);
+    }
+  }
+
+  async #findUser({ user, sandboxId }: ExecSpec): Promise<SandboxUser> {
+    if (user === undefined) return ROOT;
+    return findSandboxUser(user, (path) => {
+      const spec: ExecSpec = {
+        id: randomUUID(),
+        sandboxId,
+        argv: ['cat', path],
+        env: new Map(),
+        cwd: '/',
+        user: undefined,
+        stdin: 'null',
+      };
+      return readGuestFile(path, () => this.#turnstile.pass(() => this.#start(spec, ROOT)));
+    });
+  }
+}

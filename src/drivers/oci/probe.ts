@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { findInit } from './host-parts.ts';
+import { hidingUnified } from './hybrid-cgroups.ts';
+import type { OciDriverOptions } from './open-driver.ts';
+import { findRuntimes, readRuntimeVersion, type RuntimeCandidate } from './runtime-search.ts';
+import { tryRuntime } from './runtime-trial.ts';
+import { prepareStateLayout } from './state-layout.ts';
+
+/** What `sbx doctor` says of a runtime. */
+export interface RuntimeReport {
+  readonly name: string;
+  readonly path: string | undefined;
+  readonly version: string | undefined;
+  /** True when a throw-away sandbox was made, used and removed with it. */
+  readonly works: boolean;
+  /** Why it does not work. */
+  readonly reason: string | undefined;
+  /** Whether its sandboxes get a user namespace of their own. */
+  readonly userNamespace: boolean;
+}
+
+export interface ProbeReport {
+  /** The path of a static init, which every sandbox needs. */
+  readonly init: string | undefined;
+  readonly runtimes: readonly RuntimeReport[];
+}
+
+/**
+ * Tries each runtime, or the one asked for, with a throw-away sandbox in a directory of its own under the state
+ * directory. Needs no namespace to have been entered, and disturbs no daemon.
+ */
+export async function probeRuntimes(options: OciDriverOptions): Promise<ProbeReport> {
+  const stateDir = join(options.stateDir, `probe-${randomUUID()}`);
+  const init = findInit();
+  const runtimes: RuntimeReport[] = [];
+  try {
+    for (const candidate of findRuntimes(options.runtime)) {
+      runtimes.push(await probe(candidate, { ...options, stateDir, init }));
+    }
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+  return { init, runtimes };
+}
+
+interface ProbeOptions extends OciDriverOptions {
+  readonly init: string | undefined;
+}
+
+async function probe({ name, path }: RuntimeCandidate, options: ProbeOptions): Promise<RuntimeReport> {
+  const version = path === undefined ? undefined : await readRuntimeVersion(path);
+  const about = { name, path, version };
+  const failed = (reason: string): RuntimeReport => ({ ...about, works: false, reason, userNamespace: false });
+  if (path === undefined) return failed('not installed');
+  if (options.init === undefined) return failed('not tried: no static init (tini) is installed');
+  const { stateDir, init, log } = options;
+  const trial = await tryRuntime(path, { layout: prepareStateLayout(stateDir), init, log, prefix: hidingUnified() });
+  if (!trial.works) return failed(trial.reason);
+  await trial.driver.abandon();
+  return { ...about, works: true, reason: undefined, userNamespace: trial.userNamespace };
+}

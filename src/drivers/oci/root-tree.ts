@@ -1,0 +1,94 @@
+import { chmodSync, lstatSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SandboxSpec } from '../driver.ts';
+import { copyHostNetworkFiles } from './base-etc.ts';
+
+/** Parts of this machine that a sandbox sees, each under a writable layer of its own. */
+const SHARED = ['/usr', '/opt'];
+
+/** Links into /usr where this machine has merged them, else directories to share as well. */
+const MAYBE_MERGED = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+
+/** Private directories with their modes; `dev` and `proc` are only mounted on. */
+const PRIVATE: readonly (readonly [path: string, mode: number])[] = [
+  ['dev', 0o755],
+  ['etc', 0o755],
+  ['home', 0o755],
+  ['mnt', 0o755],
+  ['proc', 0o555],
+  ['root', 0o700],
+  ['run', 0o755],
+  ['run/lock', 0o1777],
+  ['srv', 0o755],
+  ['tmp', 0o1777],
+  ['var', 0o755],
+  ['var/cache', 0o755],
+  ['var/lib', 0o755],
+  ['var/log', 0o755],
+  ['var/mail', 0o1777],
+  ['var/tmp', 0o1777],
+  ['workspace', 0o755],
+];
+
+/** A directory of this machine under a writable layer, to be mounted in the sandbox. */
+export interface Layered {
+  readonly destination: string;
+  readonly lower: string;
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** Makes the files of a sandbox's root under `dir` and tells what is to be mounted over them. */
+export function createRootTree(dir: string, spec: SandboxSpec, baseEtc: string): Layered[] {
+  const root = join(dir, 'rootfs');
+  createDirectory(root, 0o755);
+  for (const [path, mode] of PRIVATE) createDirectory(join(root, path), mode);
+  symlinkSync('/run', join(root, 'var/run'));
+  symlinkSync('/run/lock', join(root, 'var/lock'));
+
+  const shared = [...SHARED.filter(isDirectory), ...linkMerged(root)];
+  const layers = shared.map((path) => createLayer(dir, path, path));
+  const etc = createLayer(dir, '/etc', baseEtc);
+  writeOwnEtc(etc.upper, spec);
+  return [...layers, etc];
+}
+
+/** Copies the links of a merged /usr and returns the directories of one that is not. */
+function linkMerged(root: string): string[] {
+  const found = MAYBE_MERGED.filter((path) => lstatSync(path, { throwIfNoEntry: false }));
+  const [links, directories] = [found.filter(isLink), found.filter(isDirectory)];
+  for (const path of links) symlinkSync(readlinkSync(path), join(root, path));
+  return directories;
+}
+
+function createLayer(dir: string, destination: string, lower: string): Layered {
+  const [upper, work] = [join(dir, 'layers', destination, 'upper'), join(dir, 'layers', destination, 'work')];
+  // The upper directory's own mode and owner are those of the mounted directory.
+  createDirectory(upper, 0o755);
+  createDirectory(work, 0o755);
+  createDirectory(join(dir, 'rootfs', destination), 0o755);
+  return { destination, lower, upper, work };
+}
+
+function writeOwnEtc(etc: string, spec: SandboxSpec): void {
+  writeFileSync(join(etc, 'hostname'), `${spec.name}\n`);
+  writeFileSync(
+    join(etc, 'hosts'),
+    `127.0.0.1 localhost ${spec.name}\n::1 localhost ip6-localhost ip6-loopback\n`,
+  );
+  if (spec.network === 'host') copyHostNetworkFiles(etc);
+}
+
+// mkdir(2) masks the mode with our umask.
+function createDirectory(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true });
+  chmodSync(path, mode);
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function isDirectory(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}

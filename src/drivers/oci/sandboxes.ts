@@ -1,0 +1,115 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SbxError } from '../../protocol/errors.ts';
+import type { SandboxSpec } from '../driver.ts';
+import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
+import type { ChildReaper } from './child-reaper.ts';
+import { toDiskError } from './disk-full.ts';
+import { readPidNamespace } from './pid-namespace.ts';
+import { createRootTree } from './root-tree.ts';
+import { readRuntimeErrors } from './runtime-log.ts';
+import type { OciRuntime } from './runtime.ts';
+import type { StateLayout } from './state-layout.ts';
+
+interface Options {
+  readonly layout: StateLayout;
+  readonly runtime: OciRuntime;
+  readonly reaper: ChildReaper;
+  readonly host: HostParts;
+  /** The lower layer of every sandbox's `/etc`. */
+  readonly baseEtc: () => string;
+}
+
+/** What an exec needs to know of its sandbox. */
+export interface SandboxFacts {
+  readonly hostname: string;
+  readonly pidNamespace: string | undefined;
+}
+
+/** Makes and removes the sandboxes of one state directory. */
+export class Sandboxes {
+  readonly #options: Options;
+  readonly #facts = new Map<string, SandboxFacts>();
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  async create(spec: SandboxSpec): Promise<void> {
+    try {
+      this.#writeBundle(spec);
+      await this.#start(spec);
+    } catch (error) {
+      await this.remove(spec.id);
+      throw toDiskError(error, this.#options.layout.stateDir);
+    }
+  }
+
+  /** Ends its init, and the kernel with it everything inside; then deletes its files. */
+  async remove(id: string): Promise<void> {
+    const { runtime, layout } = this.#options;
+    this.#facts.delete(id);
+    const deleted = await runtime.call(['delete', '--force', id]);
+    if (deleted.status !== 0 && (await this.isRunning(id))) {
+      throw new SbxError('runtime_failed', `Cannot remove the sandbox: ${deleted.output.trim()}`);
+    }
+    // A crun that sees no unified hierarchy makes a plain directory in its place and leaves it.
+    removeEmptyDirectory(join('/sys/fs/cgroup/unified', toCgroupName(id)));
+    rmSync(join(layout.sandboxes, id), { recursive: true, force: true });
+  }
+
+  async isRunning(id: string): Promise<boolean> {
+    const { status, output } = await this.#options.runtime.call(['state', id]);
+    return status === 0 && (JSON.parse(output) as { status?: unknown }).status === 'running';
+  }
+
+  facts(id: string): SandboxFacts {
+    const known = this.#facts.get(id);
+    if (known) return known;
+    const dir = join(this.#options.layout.sandboxes, id);
+    if (!existsSync(join(dir, 'init.pid'))) {
+      throw new SbxError('sandbox_stopped', 'Cannot start a command: the sandbox is not there any more');
+    }
+    const { hostname } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { hostname: string };
+    const facts = { hostname, pidNamespace: readPidNamespace(readInitPid(dir)) };
+    this.#facts.set(id, facts);
+    return facts;
+  }
+
+  #writeBundle(spec: SandboxSpec): void {
+    const { layout, host, baseEtc } = this.#options;
+    const dir = join(layout.sandboxes, spec.id);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const layers = createRootTree(dir, spec, baseEtc());
+    writeFileSync(join(dir, 'config.json'), JSON.stringify(toBundle(spec, layers, host)));
+  }
+
+  async #start(spec: SandboxSpec): Promise<void> {
+    const { layout, runtime, reaper } = this.#options;
+    const dir = join(layout.sandboxes, spec.id);
+    const log = join(dir, 'runtime.log');
+    const pidFile = join(dir, 'init.pid');
+    const status = await runtime.run(
+      ['--log', log, '--log-format', 'json', 'run', '--detach', '--bundle', dir, '--pid-file', pidFile, spec.id],
+      'ignore',
+    );
+    const words = readRuntimeErrors(log);
+    if (status !== 0 || words !== '') {
+      throw new SbxError('runtime_failed', `Cannot start the sandbox with ${runtime.name}: ${words || 'no reason given'}`);
+    }
+    // Our child, as we are the nearest subreaper; nobody waits for its status.
+    void reaper.reap(readInitPid(dir));
+  }
+}
+
+function readInitPid(dir: string): number {
+  return Number.parseInt(readFileSync(join(dir, 'init.pid'), 'utf8'), 10);
+}
+
+function removeEmptyDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Not there, or a real cgroup that is not ours to empty.
+  }
+}

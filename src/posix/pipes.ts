@@ -1,0 +1,27 @@
+import { errno, ioctlOutInt, O_CLOEXEC, pipe2 } from './libc.ts';
+import { toPosixError } from './posix-error.ts';
+
+const FIONREAD = 0x541b;
+
+/** The two descriptors of a pipe; whoever asked for it closes both. */
+export interface Pipe {
+  readonly readEnd: number;
+  readonly writeEnd: number;
+}
+
+/**
+ * Makes a real pipe. Node's own `stdio: 'pipe'` is a socket pair, which a child cannot open again through
+ * `/dev/stdin`. Close-on-exec, so that no other child started meanwhile holds an end of it.
+ */
+export function createPipe(): Pipe {
+  const ends: [number, number] = [-1, -1];
+  if (pipe2(ends, O_CLOEXEC) !== 0) throw toPosixError('pipe2', errno());
+  return { readEnd: ends[0], writeEnd: ends[1] };
+}
+
+/** Bytes that can be read from a pipe at this instant. */
+export function countPendingBytes(fd: number): number {
+  const count: [number] = [0];
+  if (ioctlOutInt(fd, FIONREAD, count) !== 0) throw toPosixError('ioctl', errno());
+  return count[0];
+}

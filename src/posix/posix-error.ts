@@ -1,0 +1,7 @@
+import { getSystemErrorName } from 'node:util';
+
+/** An error of a system call in the shape of Node's own: `code` is `EMFILE`, `syscall` is `pipe2`. */
+export function toPosixError(syscall: string, errno: number): NodeJS.ErrnoException {
+  const code = getSystemErrorName(-errno);
+  return Object.assign(new Error(`${syscall}: ${code}`), { code, syscall, errno: -errno });
+}

@@ -26,7 +26,7 @@ export interface HolderOptions {
 /**
  * Moves this process into the mount namespace that all daemons of one state directory share, by executing `command`
  * in its place: the same process number, the same descriptors. Returns in the new program, where it is called again,
- * and where this machine allows no namespace of our own.
+ * and where this machine allows no namespace of our own. The state directory must be there.
  *
  * The namespace belongs to a *holder*, a process that only sleeps: it outlives the daemon as the sandboxes do. What is
  * mounted for them is not in this machine's own table, and a cgroup layout that crun refuses is out of its sight.
@@ -81,7 +81,12 @@ function startHolder(layout: StateLayout): void {
   holder.unref();
   if (holder.pid === undefined) throw new Error('Cannot start sleep, which holds the mount namespace of the sandboxes');
   const startTime = readProcessStat(holder.pid)?.startTime;
-  writeFileSync(layout.holderRecord, JSON.stringify({ pid: holder.pid, startTime }), { mode: 0o600 });
+  try {
+    writeFileSync(layout.holderRecord, JSON.stringify({ pid: holder.pid, startTime }), { mode: 0o600 });
+  } catch (error) {
+    holder.kill('SIGKILL');
+    throw error;
+  }
 }
 
 /** The recorded holder, if it is still that process: a number alone may have gone to another. */

@@ -89,16 +89,17 @@ export class Sandboxes {
     const dir = join(layout.sandboxes, spec.id);
     const log = join(dir, 'runtime.log');
     const pidFile = join(dir, 'init.pid');
-    const status = await runtime.run(
+    const { status, session } = await runtime.run(
       ['--log', log, '--log-format', 'json', 'run', '--detach', '--bundle', dir, '--pid-file', pidFile, spec.id],
       'ignore',
     );
+    await reaper.reapSession(session);
     const words = readRuntimeErrors(log);
     if (status !== 0 || words !== '') {
       throw new SbxError('runtime_failed', `Cannot start the sandbox with ${runtime.name}: ${words || 'no reason given'}`);
     }
     // Our child, as we are the nearest subreaper; nobody waits for its status.
-    void reaper.reap(readInitPid(dir));
+    void reaper.reapInPassing(readInitPid(dir));
   }
 }
 

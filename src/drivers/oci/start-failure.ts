@@ -7,22 +7,22 @@ interface Rule {
   readonly message: (spec: ExecSpec, command: string) => string;
 }
 
-const STOPPED = 'the sandbox is not running';
-
 /** The words of crun and runc for what can stop a start, first match wins. */
 const RULES: readonly Rule[] = [
   {
-    pattern: /container .*(does not exist|not found)|container.* (not running|is stopped|stopped container)|no such container/i,
+    // crun: no status file, no such process; runc: words of its own.
+    pattern: /^(error opening file `[^`]*\/status`|the container `[^`]*` is not running|container [^:]*does not exist|exec failed: (container [^:]*does not exist|cannot exec [^:]*stopped))/i,
     code: 'sandbox_stopped',
-    message: (_, command) => `Cannot run "${command}": ${STOPPED}`,
+    message: (_, command) => `Cannot run "${command}": the sandbox is not running`,
   },
   {
-    pattern: /chdir/,
+    pattern: /^chdir `|: chdir to cwd \(/,
     code: 'bad_directory',
-    message: (spec) => `Cannot use "${spec.cwd ?? '/workspace'}" as working directory: it is not a directory in the sandbox`,
+    message: (spec) =>
+      `Cannot use "${spec.cwd ?? '/workspace'}" as working directory: it is not a directory in the sandbox`,
   },
   {
-    pattern: /setup user|'(UID|GID)'|User\.user\.[ug]id|setresuid|setresgid|setgroups/,
+    pattern: /: unable to setup user: |^(setresuid|setresgid|setgroups)\b/,
     code: 'bad_user',
     message: (spec) => `Cannot run as user "${spec.user ?? 'root'}": the sandbox cannot have this user`,
   },
@@ -60,11 +60,16 @@ const RULES: readonly Rule[] = [
 
 /** Turns the runtime's words about a command that never ran into an error for people. */
 export function toStartFailure(spec: ExecSpec, words: string): SbxError {
-  const command = spec.argv[0] ?? '';
+  const command = shorten(spec.argv[0] ?? '');
   // execvp(3) knows no command without a name.
   if (command === '') return new SbxError('command_not_found', 'Cannot run "": the command has no name');
   const rule = RULES.find(({ pattern }) => pattern.test(words));
   const cause = new Error(words);
   if (rule) return new SbxError(rule.code, rule.message(spec, command), { cause });
   return new SbxError('runtime_failed', `Cannot run "${command}": ${words || 'the runtime gives no reason'}`);
+}
+
+/** A name as it is shown: an argument may be as long as 128 KiB. */
+export function shorten(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}…` : name;
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { parseWaitStatus, type Exit } from '../../protocol/exit.ts';
 import { EINTR, errno, prctl, waitpid, WNOHANG } from '../../posix/libc.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
@@ -7,7 +6,6 @@ import { toPosixError } from '../../posix/posix-error.ts';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const LONG_MS = 2 ** 31 - 1;
-const SESSION_TRIES = 100;
 
 /**
  * Reaps the processes that a detaching runtime leaves to us. Each is waited for by its own pid: waiting for any
@@ -15,6 +13,7 @@ const SESSION_TRIES = 100;
  */
 export class ChildReaper {
   readonly #waiting = new Map<number, (exit: Exit) => void>();
+  #mayHaveLeftovers = false;
   readonly #onSignal = (): void => this.#reapAll();
 
   constructor() {
@@ -45,17 +44,20 @@ export class ChildReaper {
     });
   }
 
+  /** Says that a runtime may have left a helper of its own: crun waits for none when it makes a sandbox or fails. */
+  expectLeftovers(): void {
+    this.#mayHaveLeftovers = true;
+  }
+
   /**
-   * Reaps what a runtime has left of itself: crun does not wait for its own helper when it makes a sandbox or fails.
-   * The helpers are in the session of the runtime's process, and nothing else is.
+   * Reaps such helpers; to be called when no runtime is at work. Then a child that has never called exec(2) is one:
+   * a command that has not is known by its start, and Node's children have when `spawn` returns.
    */
-  async reapSession(session: number): Promise<void> {
-    for (let tries = 0; tries < SESSION_TRIES; tries++) {
-      const left = listChildren().filter((pid) => pid !== session && readProcessStat(pid)?.session === session);
-      for (const pid of left) waitFor(pid);
-      if (left.length === 0) return;
-      await delay(1);
-    }
+  reapLeftovers(): void {
+    if (!this.#mayHaveLeftovers) return;
+    const left = listChildren().filter((pid) => !this.#waiting.has(pid) && readProcessStat(pid)?.hasExecuted === false);
+    const running = left.filter((pid) => waitFor(pid) === undefined);
+    this.#mayHaveLeftovers = running.length > 0;
   }
 
   close(): void {
@@ -75,7 +77,7 @@ export class ChildReaper {
 
 function listChildren(): number[] {
   const text = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
-  return text.trim().split(' ').map(Number);
+  return text.split(' ').filter(Boolean).map(Number);
 }
 
 /** Undefined while the child runs; throws if it is no child of this process. */

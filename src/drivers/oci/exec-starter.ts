@@ -11,7 +11,7 @@ import { openInputPipe } from './input-pipe.ts';
 import { countMemoryKills } from './out-of-memory.ts';
 import { openOutputPipe } from './output-pipe.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
-import type { OciRuntime, RuntimeEnd } from './runtime.ts';
+import type { OciRuntime } from './runtime.ts';
 import { toStartFailure } from './start-failure.ts';
 import type { Warden } from './warden.ts';
 
@@ -66,7 +66,7 @@ function toStartFiles(dir: string, id: string): StartFiles {
 }
 
 async function runRuntime({ spec, settings }: ExecStart, { files, pipes, tools }: Attempt): Promise<ProcessStat> {
-  let ended: Promise<RuntimeEnd>;
+  let ended: Promise<number>;
   try {
     writeFileSync(files.process, JSON.stringify(settings), { mode: 0o600 });
     tools.warden.announce(files.pid);
@@ -74,10 +74,10 @@ async function runRuntime({ spec, settings }: ExecStart, { files, pipes, tools }
   } finally {
     closeChildEnds(pipes);
   }
-  const { status, session } = await ended;
+  const status = await ended;
   const pid = readPid(files.pid);
   if (pid === undefined) {
-    await tools.reaper.reapSession(session);
+    tools.reaper.expectLeftovers();
     throw toStartFailure(spec, readRuntimeErrors(files.log));
   }
   const stat = await waitForExec(pid);

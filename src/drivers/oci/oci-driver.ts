@@ -35,7 +35,7 @@ export class OciDriver implements Driver {
   readonly runtime: string;
   readonly #layout: StateLayout;
   readonly #reaper = new ChildReaper();
-  readonly #turnstile = new Turnstile(RUNTIME_LIMIT);
+  readonly #turnstile = new Turnstile(RUNTIME_LIMIT, () => this.#reaper.reapLeftovers());
   readonly #sandboxes: Sandboxes;
   readonly #tools: ExecTools;
 

@@ -6,13 +6,6 @@ import { SbxError } from '../../protocol/errors.ts';
 /** Where programs are looked for, and the PATH of what the driver starts on this machine. */
 export const HOST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** How one run of the runtime ended. */
-export interface RuntimeEnd {
-  readonly status: number;
-  /** The session that it had to itself. */
-  readonly session: number;
-}
-
 /** How one call of the runtime ended, with what it printed. */
 export interface RuntimeCall {
   readonly status: number;
@@ -35,14 +28,14 @@ export class OciRuntime {
   }
 
   /**
-   * Runs the runtime with descriptors for its stdio, which are the caller's to close. Resolves once it has ended; a
-   * runtime that is not there any more is `runtime_unavailable`.
+   * Runs the runtime with descriptors for its stdio, which are the caller's to close. Resolves with its exit status
+   * once it has ended; a runtime that is not there any more is `runtime_unavailable`.
    */
-  run(args: readonly string[], stdio: StdioOptions): Promise<RuntimeEnd> {
+  run(args: readonly string[], stdio: StdioOptions): Promise<number> {
     return new Promise((resolve, reject) => {
       const child = this.#spawn(args, stdio);
       child.once('error', (error) => reject(this.#toSpawnError(error)));
-      child.once('exit', (code, signal) => resolve({ status: toStatus(code, signal), session: child.pid ?? 0 }));
+      child.once('exit', (code, signal) => resolve(toStatus(code, signal)));
     });
   }
 

@@ -89,11 +89,11 @@ export class Sandboxes {
     const dir = join(layout.sandboxes, spec.id);
     const log = join(dir, 'runtime.log');
     const pidFile = join(dir, 'init.pid');
-    const { status, session } = await runtime.run(
+    reaper.expectLeftovers();
+    const status = await runtime.run(
       ['--log', log, '--log-format', 'json', 'run', '--detach', '--bundle', dir, '--pid-file', pidFile, spec.id],
       'ignore',
     );
-    await reaper.reapSession(session);
     const words = readRuntimeErrors(log);
     if (status !== 0 || words !== '') {
       throw new SbxError('runtime_failed', `Cannot start the sandbox with ${runtime.name}: ${words || 'no reason given'}`);

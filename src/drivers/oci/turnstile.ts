@@ -1,11 +1,13 @@
-/** Lets at most `limit` pieces of work run at once; the others wait in the order they came. */
+/** Lets at most `limit` pieces of work run at once; the others wait in the order they came. `idle` follows the last. */
 export class Turnstile {
   readonly #limit: number;
+  readonly #idle: () => void;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, idle: () => void) {
     this.#limit = limit;
+    this.#idle = idle;
   }
 
   async pass<T>(work: () => Promise<T>): Promise<T> {
@@ -17,7 +19,7 @@ export class Turnstile {
       // Whoever waits takes the place over; the count stays.
       const next = this.#waiting.shift();
       if (next) next();
-      else this.#running--;
+      else if (--this.#running === 0) this.#idle();
     }
   }
 }

@@ -27,7 +27,11 @@ export const ERRORS = {
   env_unset: { http: 400, exit: SBX_FAILED, hint: 'Set it, or give a value: -e NAME=VALUE' },
   env_file_unreadable: { http: 0, exit: SBX_FAILED, hint: 'Check the path and its permissions' },
   sandbox_not_found: { http: 404, exit: SBX_FAILED, hint: 'List yours with: sbx ls' },
-  sandbox_exists: { http: 409, exit: SBX_FAILED, hint: 'Choose another name, or remove it with: sbx rm NAME' },
+  sandbox_exists: {
+    http: 409,
+    exit: SBX_FAILED,
+    hint: 'Choose another name, or remove it with: sbx rm NAME',
+  },
   sandbox_stopped: { http: 409, exit: SBX_FAILED, hint: 'Remove it with: sbx rm NAME' },
   exec_not_found: { http: 404, exit: SBX_FAILED, hint: 'An exec is found by its whole id' },
   exec_exists: { http: 409, exit: SBX_FAILED, hint: 'Choose a new UUID for each exec' },
@@ -51,11 +55,11 @@ export const ERRORS = {
   daemon_failed: { http: 0, exit: SBX_FAILED, hint: 'See what works here with: sbx doctor' },
   protocol_mismatch: { http: 426, exit: SBX_FAILED, hint: 'Restart the daemon with: sbx daemon restart' },
   shutting_down: { http: 503, exit: SBX_FAILED, hint: 'Try again in a moment' },
-  busy: { http: 409, exit: SBX_FAILED, hint: 'Wait for its execs to end, or use: sbx daemon stop --force' },
+  busy: { http: 409, exit: SBX_FAILED, hint: 'Wait for its execs to end, or end them with: sbx daemon stop' },
   session_lost: { http: 0, exit: SBX_FAILED, hint: 'How the command ended is not known' },
   output_failed: { http: 0, exit: SBX_FAILED, hint: 'The command was ended; part of its output is missing' },
   setup_failed: { http: 0, exit: SBX_FAILED, hint: 'See what works here with: sbx doctor' },
-  route_not_found: { http: 404, exit: SBX_FAILED, hint: 'The API is described at /api/v1/openapi.json' },
+  route_not_found: { http: 404, exit: SBX_FAILED, hint: 'The API begins at /api/v1' },
   internal: { http: 500, exit: SBX_FAILED, hint: 'This is a bug in sbx: its log has the details' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { Command, Option } from 'commander';
+import type { Network } from '../../protocol/api.ts';
+import { parseDuration } from '../../protocol/duration.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import { splitExecArgv } from '../argv.ts';
+import { connect } from '../connect.ts';
+import type { Context } from '../context.ts';
+import { runExec } from '../exec/run-exec.ts';
+import { resolveEnvironment } from '../options/environment.ts';
+import { parseOptions } from '../options/parse-options.ts';
+import { requireUtf8Arguments } from '../options/text-bytes.ts';
+
+/** `sbx exec` as it was typed, every value parsed. */
+export interface ExecOptions {
+  readonly sandbox: string | undefined;
+  readonly argv: readonly string[];
+  readonly isStreaming: boolean;
+  readonly hasStdin: boolean;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string | undefined;
+  readonly user: string | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly killAfterMs: number | undefined;
+  readonly isQuiet: boolean;
+  readonly network: Network | undefined;
+  readonly runtime: string | undefined;
+}
+
+interface Flags {
+  stream?: true;
+  interactive?: true;
+  stdin: boolean;
+  env: string[];
+  envFile: string[];
+  workdir?: string;
+  user?: string;
+  timeout?: number;
+  killAfter?: number;
+  quiet?: true;
+  network?: Network;
+  runtime?: string;
+}
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+export function createExecCommand(): Command {
+  return new Command('exec')
+    .summary('run a command in a sandbox')
+    .description(
+      'Runs COMMAND in SANDBOX, or in a fresh sandbox that is removed afterwards, as if it ran here: same bytes, same end, same exit status. Without --stream its output is printed whole when it has ended.',
+    )
+    .usage('[options] [SANDBOX] [--] COMMAND [ARG...]')
+    .option('--stream', 'forward stdin and print output chunk by chunk, as it arrives')
+    .option('-i, --interactive', 'the same as --stream')
+    .option('-n, --no-stdin', "the command's stdin is /dev/null")
+    .option('-e, --env <K=V>', "set a variable; a bare K copies the caller's value", collect, [])
+    .option('--env-file <file>', 'read variables from a file, a line each', collect, [])
+    .option('-w, --workdir <dir>', 'working directory inside (default: /workspace)')
+    .option('-u, --user <user[:group]>', 'user inside, names or numbers (default: root)')
+    .option('--timeout <duration>', 'end the command after this time: exit status 124', parseDuration)
+    .option('--kill-after <duration>', 'from TERM to KILL (default: 5s)', parseDuration)
+    .addOption(
+      new Option('--network <mode>', 'of the fresh sandbox (default: none)').choices(['none', 'host']),
+    )
+    .option('--runtime <name>', 'OCI runtime for the daemon to use: crun, runc or a path')
+    .option('-q, --quiet', 'print no hints, errors only');
+}
+
+/** @throws SbxError `usage` and its like */
+export function parseExec(args: readonly string[], context: Context): ExecOptions {
+  const command = createExecCommand();
+  const shapes = command.options.map((option) => ({
+    short: option.short,
+    long: option.long,
+    takesValue: option.required || option.optional,
+  }));
+  const split = splitExecArgv(args, shapes);
+  requireUtf8Arguments(args);
+  const flags = parseOptions<Flags>(command, split.options);
+  if (split.command.length === 0) throw noCommand(split.sandbox);
+  return {
+    sandbox: split.sandbox,
+    argv: split.command,
+    isStreaming: flags.stream ?? flags.interactive ?? false,
+    hasStdin: flags.stdin,
+    env: resolveEnvironment({ assignments: flags.env, files: flags.envFile }, context.env),
+    cwd: flags.workdir,
+    user: flags.user,
+    timeoutMs: flags.timeout,
+    killAfterMs: flags.killAfter,
+    isQuiet: flags.quiet ?? false,
+    network: flags.network,
+    runtime: flags.runtime,
+  };
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const options = parseExec(args, context);
+  return runExec(
+    { id: randomUUID(), ...options },
+    { context, openTransport: () => connect(context, options.runtime) },
+  );
+}
+
+function noCommand(sandbox: string | undefined): SbxError {
+  if (sandbox === undefined)
+    throw new SbxError('usage', 'No command is given', { hint: 'Use: sbx exec -- COMMAND' });
+  return new SbxError('usage', `No command is given to run in sandbox "${sandbox}"`, {
+    hint: `If ${sandbox} is the command, use: sbx exec -- ${sandbox}`,
+  });
+}

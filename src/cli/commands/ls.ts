@@ -1,0 +1,32 @@
+import { Command } from 'commander';
+import { requestJson } from '../../client/answers.ts';
+import { routes, type SandboxStatus } from '../../protocol/api.ts';
+import { withConnection } from '../connect.ts';
+import type { Context } from '../context.ts';
+import { parseOptions } from '../options/parse-options.ts';
+import { formatTable } from '../output/table.ts';
+
+export function createLsCommand(): Command {
+  return new Command('ls')
+    .summary('list sandboxes')
+    .description('Lists your sandboxes, a line each.')
+    .option('-q, --quiet', 'names only');
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const { quiet } = parseOptions<{ quiet?: true }>(createLsCommand(), args);
+  const { sandboxes } = await withConnection(context, {}, (connection) =>
+    requestJson<{ sandboxes: SandboxStatus[] }>(connection, { method: 'GET', path: routes.sandboxes }),
+  );
+  if (quiet) await context.print(sandboxes.map(({ name }) => `${name}\n`).join(''));
+  else
+    await context.print(
+      formatTable(['NAME', 'STATE', 'NETWORK', 'CREATED', 'EXPIRES', 'LABELS'], sandboxes.map(toRow)),
+    );
+  return 0;
+}
+
+function toRow({ name, state, network, created, expires, labels }: SandboxStatus): string[] {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return [name, state, network, created, expires ?? '-', pairs.join(',') || '-'];
+}

@@ -1,0 +1,96 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { enterHolderNamespace } from '../../drivers/oci/holder.ts';
+import { openOciDriver } from '../../drivers/oci/open-driver.ts';
+import { acquireFileLock, adoptFileLock, type FileLock } from '../../posix/file-lock.ts';
+import { parseDuration } from '../../protocol/duration.ts';
+import { Daemon } from '../../server/daemon.ts';
+import { prepareStateDir } from '../../server/state-dir.ts';
+import { findStateDir } from '../../client/state-location.ts';
+import type { Context } from '../context.ts';
+import { parseOptions } from '../options/parse-options.ts';
+
+export interface ServeOptions {
+  readonly stateDir: string;
+  readonly runtime: string | undefined;
+  readonly idleExitMs: number;
+}
+
+interface Flags {
+  stateDir?: string;
+  runtime?: string;
+  idleExit: number;
+}
+
+/** Names the descriptor of the lock to the program that takes our place. */
+const LOCK_FD = 'SBX_LOCK_FD';
+
+export function createServeCommand(): Command {
+  return new Command('serve')
+    .summary("run this user's server in the foreground")
+    .description(
+      'Runs the server that owns sandboxes and execs, on a socket in the state directory. Other commands start one by themselves; where one runs already, this one ends at once.',
+    )
+    .option('--state-dir <dir>', 'where its state lies (default: as SBX_STATE_DIR says)')
+    .option('--runtime <name>', 'OCI runtime to use: crun, runc or a path')
+    .option(
+      '--idle-exit <duration>',
+      'stop after this long without work (default: 60s)',
+      parseDuration,
+      60_000,
+    );
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const flags = parseOptions<Flags>(createServeCommand(), args);
+  const { env, uid, home } = context;
+  return runServe(
+    {
+      stateDir: flags.stateDir ?? findStateDir({ env, uid, home }),
+      runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
+      idleExitMs: flags.idleExit,
+    },
+    { args, context },
+  );
+}
+
+/** Serves until it is told to stop, by a signal or a request, or is idle. */
+async function runServe(
+  options: ServeOptions,
+  { args, context }: { args: readonly string[]; context: Context },
+): Promise<number> {
+  const { stateDir, runtime } = options;
+  const log = (line: string): void => {
+    context.say(line);
+  };
+  prepareStateDir(stateDir, context.uid);
+  const lock = acquireLock(stateDir, context);
+  if (lock === undefined) return 0;
+  enterHolderNamespace({
+    stateDir,
+    command: [...context.program, 'serve', ...args],
+    env: { ...context.env, [LOCK_FD]: String(lock.fd) },
+    inheritFds: [lock.fd],
+    log,
+  });
+  const driver = await openOciDriver({ stateDir, log, ...(runtime !== undefined && { runtime }) });
+  const daemon = new Daemon({
+    stateDir,
+    driver,
+    uid: context.uid,
+    version: context.version,
+    idleExitMs: options.idleExitMs,
+    log,
+  });
+  for (const name of ['TERM', 'INT', 'HUP'] as const) context.onSignal(name, () => void daemon.stop());
+  await daemon.open();
+  await daemon.stopped;
+  lock.release();
+  return 0;
+}
+
+/** Undefined where another daemon of this directory lives. */
+function acquireLock(stateDir: string, { env }: Context): FileLock | undefined {
+  const inherited = env[LOCK_FD];
+  return inherited === undefined ? acquireFileLock(join(stateDir, 'lock')) : adoptFileLock(Number(inherited));
+}

@@ -1,0 +1,79 @@
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SbxError } from '../../protocol/errors.ts';
+import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
+import type { OutputWriter } from './output-writer.ts';
+
+/** What is kept in memory over both streams; more goes to a temporary file without a name. */
+const IN_MEMORY = 8 * 1024 * 1024;
+const CHUNK = 64 * 1024;
+
+/** The output of a buffered exec, of any size, until it is printed whole. */
+export class OutputStore {
+  readonly #chunks: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
+  #files: Record<OutputStream, number> | undefined;
+  #size = 0;
+
+  /** @throws SbxError `output_failed` when the temporary file cannot take more */
+  append(stream: OutputStream, chunk: Buffer): void {
+    this.#size += chunk.length;
+    try {
+      if (this.#files === undefined && this.#size > IN_MEMORY) this.#spill();
+      if (this.#files === undefined) this.#chunks[stream].push(chunk);
+      else writeAll(this.#files[stream], chunk);
+    } catch (cause) {
+      const why = `Cannot keep the output in ${tmpdir()}: ${(cause as Error).message}`;
+      throw new SbxError('output_failed', why, {
+        cause,
+        hint: 'Make room there, set TMPDIR, or use --stream',
+      });
+    }
+  }
+
+  /** Writes one stream whole. */
+  async print(stream: OutputStream, writer: OutputWriter): Promise<void> {
+    for (const chunk of this.#chunks[stream]) await writeTo(writer, chunk);
+    const file = this.#files?.[stream];
+    if (file === undefined) return;
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    for (let position = 0; ;) {
+      const length = readSync(file, buffer, 0, CHUNK, position);
+      if (length === 0) return;
+      await writeTo(writer, buffer.subarray(0, length));
+      position += length;
+    }
+  }
+
+  close(): void {
+    for (const file of Object.values(this.#files ?? {})) closeSync(file);
+    this.#files = undefined;
+  }
+
+  #spill(): void {
+    const directory = mkdtempSync(join(tmpdir(), 'sbx-'));
+    try {
+      // The names go at once: nothing is left behind, however we end.
+      this.#files = {
+        stdout: openSync(join(directory, 'out'), 'wx+', 0o600),
+        stderr: openSync(join(directory, 'err'), 'wx+', 0o600),
+      };
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+    for (const stream of OUTPUT_STREAMS) {
+      for (const chunk of this.#chunks[stream]) writeAll(this.#files[stream], chunk);
+      this.#chunks[stream] = [];
+    }
+  }
+}
+
+function writeAll(fd: number, chunk: Buffer): void {
+  for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at);
+}
+
+function writeTo(writer: OutputWriter, chunk: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    writer.write(chunk, resolve);
+  });
+}

@@ -1,0 +1,133 @@
+import { closeSync, constants, openSync, read, readSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { ReadStream } from 'node:tty';
+import { promisify } from 'node:util';
+import type { StdinSource } from '../../client/stdin-pump.ts';
+import { findDescriptorKind } from './descriptor-kind.ts';
+import { POLLIN, type LazyPoll } from './polled.ts';
+
+const CHUNK = 64 * 1024;
+const readAsync = promisify(read);
+
+/**
+ * Opens our stdin for forwarding; undefined where there is nothing to forward: a terminal without `isStreaming`.
+ * The description that we share with others keeps its flags.
+ */
+export function openStdin(poll: LazyPoll, options: { isStreaming: boolean }): StdinSource | undefined {
+  switch (findDescriptorKind(0)) {
+    case 'pipe':
+      return openPipe(poll);
+    case 'socket':
+      return createPolledSource(poll);
+    case 'terminal':
+      return options.isStreaming ? createStreamSource(new ReadStream(0)) : undefined;
+    case 'file':
+      return createFileSource();
+  }
+}
+
+/** Descriptor 0 names `/dev/null` from here on. */
+function releaseStdin(): void {
+  closeSync(0);
+  openSync('/dev/null', 'r');
+}
+
+/** Through a description of our own, so that O_NONBLOCK is not set on the one that is shared. */
+function openPipe(poll: LazyPoll): StdinSource {
+  let fd: number;
+  try {
+    fd = openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    // Another user's pipe, or no /proc: the shared description is read, but only when it is ready.
+    return createPolledSource(poll);
+  }
+  releaseStdin();
+  return createStreamSource(new Socket({ fd, readable: true, writable: false }));
+}
+
+/** Reads a stream only as far as it is asked to. */
+function createStreamSource(stream: Socket | ReadStream): StdinSource {
+  const chunks: Buffer[] = [];
+  let hasEnded = false;
+  let wake: (() => void) | undefined;
+  const end = (): void => {
+    hasEnded = true;
+    wake?.();
+  };
+  stream.pause();
+  stream.on('data', (chunk: Buffer) => {
+    stream.pause();
+    chunks.push(chunk);
+    wake?.();
+  });
+  stream.on('end', end);
+  // A terminal that hung up ends like a pipe whose writer has gone.
+  stream.on('error', end);
+  stream.on('close', end);
+  return {
+    read: async () => {
+      if (chunks.length === 0 && !hasEnded) {
+        const woken = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        stream.resume();
+        await woken;
+      }
+      return chunks.shift() ?? null;
+    },
+    destroy: () => {
+      chunks.length = 0;
+      stream.destroy();
+      end();
+    },
+  };
+}
+
+/** Reads a shared description without changing it: poll(2) first, then one read that does not wait. */
+function createPolledSource(poll: LazyPoll): StdinSource {
+  let isDestroyed = false;
+  let onDestroyed: () => void = () => undefined;
+  const destroyed = new Promise<void>((resolve) => {
+    onDestroyed = resolve;
+  });
+  const readOnce = (): Buffer | null | undefined => {
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    try {
+      const length = readSync(0, buffer);
+      return length === 0 ? null : buffer.subarray(0, length);
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? undefined : null;
+    }
+  };
+  return {
+    read: async () => {
+      for (;;) {
+        await Promise.race([poll.wait(0, POLLIN), destroyed]);
+        if (isDestroyed) return null;
+        const chunk = readOnce();
+        if (chunk !== undefined) return chunk;
+      }
+    },
+    destroy: () => {
+      if (isDestroyed) return;
+      isDestroyed = true;
+      releaseStdin();
+      onDestroyed();
+    },
+  };
+}
+
+/** A file never lets a read wait. Its offset is shared, and moves as it would for the command itself. */
+function createFileSource(): StdinSource {
+  let isDestroyed = false;
+  return {
+    read: async () => {
+      if (isDestroyed) return null;
+      const { bytesRead, buffer } = await readAsync(0, Buffer.allocUnsafe(CHUNK), 0, CHUNK, null);
+      return bytesRead === 0 || isDestroyed ? null : buffer.subarray(0, bytesRead);
+    },
+    destroy: () => {
+      isDestroyed = true;
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import { writeSync } from 'node:fs';
+import { homedir, userInfo } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Context, Descriptor } from './context.ts';
+import { parseLaunch } from './launch.ts';
+import { writeResult } from './output/write-result.ts';
+import { runProgram } from './program.ts';
+
+function createContext(): Context {
+  const { ignored, closed } = parseLaunch(process.env['SBX_LAUNCH'] ?? '');
+  return {
+    env: process.env,
+    uid: process.getuid?.() ?? 0,
+    home: findHome(),
+    version: __SBX_VERSION__,
+    program: [process.execPath, fileURLToPath(import.meta.url)],
+    ignoredSignals: ignored,
+    closedDescriptors: closed,
+    onSignal: (name, listener) => {
+      const signal = `SIG${name}` as const;
+      process.on(signal, listener);
+      return () => process.off(signal, listener);
+    },
+    print: (text) => writeResult(text, closed),
+    say: (line) => {
+      say(line, closed);
+    },
+  };
+}
+
+/** A stderr that cannot be written has nobody who could be told. */
+function say(line: string, closed: ReadonlySet<Descriptor>): void {
+  if (closed.has(2)) return;
+  try {
+    writeSync(2, `sbx: ${line}\n`);
+  } catch {
+    // See above.
+  }
+}
+
+function findHome(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    // A uid without an entry in passwd.
+    return homedir();
+  }
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), createContext());

@@ -1,0 +1,210 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { PROTOCOL } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import { ResponseParser, type ResponseHead } from './http-parser.ts';
+import type { Answer, Connection, RequestOptions, StreamAnswer, Transport, Upload } from './transport.ts';
+
+/**
+ * HTTP/1.1 over a Unix socket, on node:net alone: node:http would cost each command more start-up than all else of
+ * ours together.
+ */
+export function createLocalTransport(socketPath: string): Transport {
+  return {
+    connect: async () => {
+      const socket = connect({ path: socketPath });
+      try {
+        await once(socket, 'connect');
+      } catch (cause) {
+        throw unreachable(socketPath, cause as Error);
+      }
+      return new LocalConnection(socket, socketPath);
+    },
+  };
+}
+
+function unreachable(path: string, cause: Error): SbxError {
+  return new SbxError('server_unreachable', `Cannot reach the server at unix://${path}: ${cause.message}`, {
+    cause,
+  });
+}
+
+/** What waits for the answer that is under way. */
+interface Pending {
+  head(head: ResponseHead): void;
+  body(chunk: Buffer): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+class LocalConnection implements Connection {
+  readonly #socket: Socket;
+  readonly #path: string;
+  #pending: Pending | undefined;
+  #failure: Error | undefined;
+
+  constructor(socket: Socket, path: string) {
+    this.#path = path;
+    this.#socket = socket;
+    const parser = new ResponseParser({
+      head: (head) => this.#pending?.head(head),
+      body: (chunk) => this.#pending?.body(chunk),
+      end: () => {
+        const ended = this.#pending;
+        this.#pending = undefined;
+        ended?.end();
+      },
+    });
+    this.#socket.on('data', (chunk) => {
+      try {
+        parser.push(chunk);
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+    });
+    this.#socket.on('error', (error) => {
+      this.#fail(error);
+    });
+    this.#socket.on('close', () => {
+      if (!parser.finish()) this.#fail(new Error('the server closed the connection'));
+    });
+  }
+
+  request(options: RequestOptions): Promise<Answer> {
+    return this.#begin((pending) => {
+      this.#send(options);
+      return collect(pending);
+    });
+  }
+
+  stream(options: RequestOptions): Promise<StreamAnswer> {
+    return this.#begin((pending) => {
+      this.#send(options);
+      return open(pending);
+    });
+  }
+
+  upload(path: string): Upload {
+    let isAnswered = false;
+    const answer = this.#begin((pending) => {
+      this.#write(
+        `${this.#head('POST', path)}content-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n`,
+      );
+      return collect(pending);
+    });
+    const settle = (): void => {
+      isAnswered = true;
+    };
+    answer.then(settle, settle);
+    return {
+      write: async (chunk) => {
+        if (!isAnswered) await this.#writeChunk(chunk, answer);
+        return !isAnswered;
+      },
+      end: () => {
+        if (!isAnswered) this.#write('0\r\n\r\n');
+        return answer;
+      },
+    };
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** Frames one piece of an upload; resolves when the socket has room, or when nobody wants more of it. */
+  #writeChunk(chunk: Buffer, answer: Promise<Answer>): Promise<unknown> | undefined {
+    this.#socket.cork();
+    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    this.#socket.write(chunk);
+    const hasRoom = this.#socket.write('\r\n', 'latin1');
+    this.#socket.uncork();
+    if (hasRoom) return undefined;
+    const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
+    return Promise.race([drained, answer]);
+  }
+
+  #begin<T>(start: (pending: (handlers: Pending) => void) => Promise<T>): Promise<T> {
+    if (this.#pending !== undefined) throw new Error('a request is under way on this connection');
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return start((handlers) => {
+      this.#pending = handlers;
+    });
+  }
+
+  #send({ method, path, json, accept }: RequestOptions): void {
+    const head = this.#head(method, path) + (accept === undefined ? '' : `accept: ${accept}\r\n`);
+    if (json === undefined) {
+      this.#write(`${head}\r\n`);
+      return;
+    }
+    const body = Buffer.from(JSON.stringify(json));
+    const headers = `${head}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
+    this.#socket.write(Buffer.concat([Buffer.from(headers, 'latin1'), body]));
+  }
+
+  #head(method: string, path: string): string {
+    return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nsbx-protocol: ${PROTOCOL}\r\n`;
+  }
+
+  #write(text: string): void {
+    this.#socket.write(text, 'latin1');
+  }
+
+  #fail(cause: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = unreachable(this.#path, cause);
+    this.#socket.destroy();
+    const failed = this.#pending;
+    this.#pending = undefined;
+    failed?.fail(this.#failure);
+  }
+}
+
+/** The whole answer. */
+function collect(setPending: (pending: Pending) => void): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let status = 0;
+    setPending({
+      head: (head) => {
+        status = head.status;
+      },
+      body: (chunk) => chunks.push(chunk),
+      end: () => {
+        resolve({ status, body: Buffer.concat(chunks) });
+      },
+      fail: reject,
+    });
+  });
+}
+
+/** The answer as soon as its head has come. */
+function open(setPending: (pending: Pending) => void): Promise<StreamAnswer> {
+  return new Promise((resolve, reject) => {
+    const early: Buffer[] = [];
+    let onChunk = (chunk: Buffer): void => void early.push(chunk);
+    const ended = new Promise<void>((resolveEnd, rejectEnd) => {
+      setPending({
+        head: ({ status }) => {
+          resolve({ status, read });
+        },
+        body: (chunk) => {
+          onChunk(chunk);
+        },
+        end: resolveEnd,
+        fail: (error) => {
+          reject(error);
+          rejectEnd(error);
+        },
+      });
+    });
+    // Whoever never reads is not told twice.
+    ended.catch(() => undefined);
+    const read = (take: (chunk: Buffer) => void): Promise<void> => {
+      for (const chunk of early.splice(0)) take(chunk);
+      onChunk = take;
+      return ended;
+    };
+  });
+}

@@ -1,0 +1,94 @@
+import { routes, STDIN_BODY, type StdinAnswer } from '../protocol/api.ts';
+import { parseAnswer, requestJson } from './answers.ts';
+import type { Connection, Upload } from './transport.ts';
+
+/** Where the bytes of stdin come from. */
+export interface StdinSource {
+  /** The next bytes as they arrive, or null at the end. Nothing is read ahead of the call. */
+  read(): Promise<Buffer | null>;
+  /** Stops reading and closes the source, so that its writer meets SIGPIPE. A read under way gives null. */
+  destroy(): void;
+}
+
+interface Body {
+  readonly upload: Upload;
+  readonly timer: NodeJS.Timeout;
+  bytes: number;
+}
+
+/**
+ * Forwards stdin in bodies addressed by offset, each chunk as it arrives. A body ends by itself after
+ * {@link STDIN_BODY}, because proxies limit how long and how large one may be.
+ */
+export class StdinPump {
+  readonly #connection: Connection;
+  readonly #id: string;
+  readonly #source: StdinSource;
+  #offset = 0;
+  #body: Body | undefined;
+  /** The answer of the last body, while it is awaited. */
+  #ending: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(connection: Connection, id: string, source: StdinSource) {
+    this.#connection = connection;
+    this.#id = id;
+    this.#source = source;
+  }
+
+  /** Resolves when stdin has ended and the server knows, or when nobody can read more of it. */
+  async run(): Promise<void> {
+    for (;;) {
+      const chunk = await this.#source.read();
+      await this.#ending;
+      if (this.#isStopped) return;
+      if (chunk === null) break;
+      await this.#send(chunk);
+    }
+    this.#endBody();
+    await this.#ending;
+    if (this.#isStopped) return;
+    const json = { offset: this.#offset };
+    await requestJson<StdinAnswer>(this.#connection, {
+      method: 'POST',
+      path: routes.stdinEnd(this.#id),
+      json,
+    });
+  }
+
+  /** Nobody can read more of it. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#body?.timer);
+    this.#source.destroy();
+  }
+
+  async #send(chunk: Buffer): Promise<void> {
+    this.#body ??= this.#beginBody();
+    const body = this.#body;
+    body.bytes += chunk.length;
+    this.#offset += chunk.length;
+    const isWanted = await body.upload.write(chunk);
+    if (!isWanted || body.bytes >= STDIN_BODY.bytes) this.#endBody();
+  }
+
+  #beginBody(): Body {
+    const upload = this.#connection.upload(routes.stdin(this.#id, this.#offset));
+    const timer = setTimeout(() => {
+      this.#endBody();
+    }, STDIN_BODY.ms);
+    return { upload, bytes: 0, timer };
+  }
+
+  #endBody(): void {
+    const body = this.#body;
+    if (body === undefined) return;
+    this.#body = undefined;
+    clearTimeout(body.timer);
+    this.#ending = body.upload.end().then((answer) => {
+      if (parseAnswer<StdinAnswer>(answer).closed) this.stop();
+    });
+    // Whoever awaits it is told; that it fails while nobody does is no crash.
+    this.#ending.catch(() => undefined);
+  }
+}

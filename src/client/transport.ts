@@ -1,0 +1,44 @@
+/** What the client needs of a road to a server. A new kind of road is a new adapter of this port. */
+export interface Transport {
+  /** A connection of its own. @throws SbxError `server_unreachable` */
+  connect(): Promise<Connection>;
+}
+
+export interface RequestOptions {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  readonly accept?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+}
+
+export interface StreamAnswer {
+  readonly status: number;
+  /** Called for each piece of the body until `end`; pieces that came before are given at once. */
+  read(onChunk: (chunk: Buffer) => void): Promise<void>;
+}
+
+/** A body that is sent piece by piece. */
+export interface Upload {
+  /** Resolves when more may be written; false when the server has answered already and reads no more. */
+  write(chunk: Buffer): Promise<boolean>;
+  /** Completes the body and gives the server's answer. */
+  end(): Promise<Answer>;
+}
+
+/**
+ * One connection: one request after another, never two at once.
+ * A connection that breaks rejects what is under way with `SbxError` `server_unreachable`.
+ */
+export interface Connection {
+  request(options: RequestOptions): Promise<Answer>;
+  /** For an answer without a known end, such as an event stream. */
+  stream(options: RequestOptions): Promise<StreamAnswer>;
+  upload(path: string): Upload;
+  close(): void;
+}

@@ -1,0 +1,1 @@
+export { SbxError } from './protocol/errors.ts';

@@ -1,0 +1,195 @@
+import { parseErrorBody, SbxError, type ErrorBody } from './errors.ts';
+import type { Exit, ExitReason, ExitRecord } from './exit.ts';
+import { formatPayload, parsePayload } from './payload.ts';
+import type { SseEvent } from './sse.ts';
+
+export type OutputStream = 'stdout' | 'stderr';
+export const OUTPUT_STREAMS = ['stdout', 'stderr'] as const;
+
+/** Bytes of each stream; also absolute offsets into them. */
+export type StreamBytes = Readonly<Record<OutputStream, number>>;
+
+/** The first event of every stream: which server this is. Another instance does not know this one's execs. */
+export interface HelloEvent {
+  readonly type: 'hello';
+  readonly instance: string;
+  readonly protocol: number;
+  readonly version: string;
+}
+
+/** The command runs. `time` in milliseconds since the epoch. */
+export interface StartedEvent {
+  readonly type: 'started';
+  readonly exec: string;
+  readonly sandbox: string;
+  readonly time: number;
+}
+
+/** Bytes of the child. `position` counts both streams and is that after the last byte; `offset` is that of the first in its own. */
+export interface OutputEvent {
+  readonly type: OutputStream;
+  readonly position: number;
+  readonly offset: number;
+  readonly time: number;
+  readonly bytes: Buffer;
+}
+
+/** How many bytes of stdin the server has taken, and whether the child can still read any. */
+export interface StdinEvent {
+  readonly type: 'stdin';
+  readonly accepted: number;
+  readonly closed: boolean;
+}
+
+export interface HeartbeatEvent {
+  readonly type: 'heartbeat';
+}
+
+/** A watcher fell behind: the bytes from offset `from` up to `to` are not sent. */
+export interface GapEvent {
+  readonly type: 'gap';
+  readonly stream: OutputStream;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Terminal: the command ended. `bytes` are all that its streams gave, but for the streams in `closed`. */
+export interface ExitEvent extends ExitRecord {
+  readonly type: 'exit';
+  readonly bytes: StreamBytes;
+  /** Streams that the client asked to close. */
+  readonly closed: readonly OutputStream[];
+  /** A process of the command still held a stream when the drain time was over. */
+  readonly drain_truncated: boolean;
+  readonly duration_ms: number;
+}
+
+/** Terminal: the command did not start, or its end is not known. */
+export interface ErrorEvent {
+  readonly type: 'error';
+  readonly error: ErrorBody;
+}
+
+export type TerminalEvent = ExitEvent | ErrorEvent;
+
+export type ExecEvent =
+  HelloEvent | StartedEvent | OutputEvent | StdinEvent | HeartbeatEvent | GapEvent | TerminalEvent;
+
+/** The most bytes of output that one event carries: in base64 its line stays below 60,000 bytes. */
+export const MAX_EVENT_BYTES = 32 * 1024;
+
+/** An event without output, as it stands in the stream. */
+export function formatEvent(event: Exclude<ExecEvent, OutputEvent>): string {
+  const { type, ...data } = event;
+  return `event: ${type}\ndata: ${toAscii(JSON.stringify(data))}\n\n`;
+}
+
+/** Output as it stands in the stream; `bytes` are at most {@link MAX_EVENT_BYTES}. */
+export function formatOutputEvent({ type, position, offset, time, bytes }: OutputEvent): string {
+  return `id: ${position}\nevent: ${type}\ndata: {"offset":${offset},"time":${time},${formatPayload(bytes)}}\n\n`;
+}
+
+function toAscii(json: string): string {
+  return json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+type Fields = Record<string, unknown>;
+
+const PARSERS: Readonly<Record<string, (fields: Fields, id: string) => ExecEvent>> = {
+  hello: (fields) => ({
+    type: 'hello',
+    instance: textOf(fields, 'instance'),
+    protocol: countOf(fields, 'protocol'),
+    version: textOf(fields, 'version'),
+  }),
+  started: (fields) => ({
+    type: 'started',
+    exec: textOf(fields, 'exec'),
+    sandbox: textOf(fields, 'sandbox'),
+    time: countOf(fields, 'time'),
+  }),
+  stdout: (fields, id) => parseOutput('stdout', fields, id),
+  stderr: (fields, id) => parseOutput('stderr', fields, id),
+  stdin: (fields) => ({
+    type: 'stdin',
+    accepted: countOf(fields, 'accepted'),
+    closed: fields['closed'] === true,
+  }),
+  heartbeat: () => ({ type: 'heartbeat' }),
+  gap: (fields) => ({
+    type: 'gap',
+    stream: streamOf(fields['stream']),
+    from: countOf(fields, 'from'),
+    to: countOf(fields, 'to'),
+  }),
+  exit: parseExit,
+  error: (fields) => ({ type: 'error', error: parseError(fields['error']).toBody() }),
+};
+
+/**
+ * Gives an event of the stream its type; `undefined` for one that this version does not know.
+ * @throws SbxError `session_lost` where a known event is not what the protocol says.
+ */
+export function parseExecEvent({ event, id, data }: SseEvent): ExecEvent | undefined {
+  const parse = Object.hasOwn(PARSERS, event) ? PARSERS[event] : undefined;
+  if (parse === undefined) return undefined;
+  try {
+    return parse(JSON.parse(data) as Fields, id);
+  } catch (cause) {
+    throw new SbxError('session_lost', `The server sent a ${event} event that cannot be read`, { cause });
+  }
+}
+
+function parseOutput(type: OutputStream, fields: Fields, id: string): OutputEvent {
+  const position = Number(id);
+  if (id === '' || !Number.isSafeInteger(position)) throw new TypeError(`An output event has the id ${id}`);
+  return {
+    type,
+    position,
+    offset: countOf(fields, 'offset'),
+    time: countOf(fields, 'time'),
+    bytes: parsePayload(fields),
+  };
+}
+
+function parseExit(fields: Fields): ExitEvent {
+  const bytes = fields['bytes'] as Fields;
+  return {
+    type: 'exit',
+    exit: parseExitValue(fields['exit']),
+    reason: textOf(fields, 'reason') as ExitReason,
+    bytes: { stdout: countOf(bytes, 'stdout'), stderr: countOf(bytes, 'stderr') },
+    closed: (fields['closed'] as unknown[]).map(streamOf),
+    drain_truncated: fields['drain_truncated'] === true,
+    duration_ms: countOf(fields, 'duration_ms'),
+  };
+}
+
+function parseExitValue(value: unknown): Exit | null {
+  if (value === null) return null;
+  const fields = value as Fields;
+  return 'code' in fields ? { code: countOf(fields, 'code') } : { signal: textOf(fields, 'signal') };
+}
+
+function parseError(value: unknown): SbxError {
+  const error = parseErrorBody(value);
+  if (error === undefined) throw new TypeError('An error event has no code and message');
+  return error;
+}
+
+function countOf(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+  throw new TypeError(`${name} is not a count`);
+}
+
+function textOf(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value === 'string') return value;
+  throw new TypeError(`${name} is not a text`);
+}
+
+function streamOf(value: unknown): OutputStream {
+  if (value === 'stdout' || value === 'stderr') return value;
+  throw new TypeError(`${String(value)} is not a stream`);
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { Driver } from '../drivers/driver.ts';
+import { PROTOCOL, type HealthAnswer } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import { readProcessStat } from '../posix/process-stat.ts';
+import { createApp } from './app.ts';
+import { ExecRegistry } from './exec-registry.ts';
+import { IdleWatch } from './idle-watch.ts';
+import { SandboxRegistry } from './sandbox-registry.ts';
+import { prepareSocketPath } from './socket-path.ts';
+
+export interface DaemonOptions {
+  /** Prepared, and locked by the caller. */
+  readonly stateDir: string;
+  /** Closed when the daemon stops. */
+  readonly driver: Driver;
+  readonly uid: number;
+  readonly version: string;
+  /** Stops by itself after this long without an exec, a client and a sandbox with a time to live. */
+  readonly idleExitMs: number;
+  readonly log: (line: string) => void;
+}
+
+/** The server of one user: it owns sandboxes and execs, speaks HTTP on a socket, and goes when it is idle. */
+export class Daemon {
+  readonly #options: DaemonOptions;
+  readonly #instance = randomUUID();
+  readonly #startedAt = Date.now();
+  readonly #sandboxes: SandboxRegistry;
+  readonly #execs: ExecRegistry;
+  readonly #app: FastifyInstance;
+  readonly #socket: string;
+  #clients = 0;
+  #idle: IdleWatch | undefined;
+  #stopping: Promise<void> | undefined;
+  #onStopped: () => void = () => undefined;
+  /** Resolves when it has stopped and left nothing behind but its sandboxes and records. */
+  readonly stopped = new Promise<void>((resolve) => {
+    this.#onStopped = resolve;
+  });
+
+  constructor(options: DaemonOptions) {
+    this.#options = options;
+    const { stateDir, driver, uid, log } = options;
+    const owner = `uid:${uid}`;
+    this.#socket = prepareSocketPath(stateDir, uid);
+    this.#sandboxes = new SandboxRegistry({ driver, directory: join(stateDir, 'sandboxes'), owner, log });
+    this.#execs = new ExecRegistry({
+      driver,
+      sandboxes: this.#sandboxes,
+      directory: join(stateDir, 'execs'),
+      log,
+    });
+    this.#app = createApp({
+      sandboxes: this.#sandboxes,
+      execs: this.#execs,
+      owner,
+      health: () => this.#health(),
+      stop: ({ ifIdle }) => {
+        this.#requestStop(ifIdle);
+      },
+      log,
+    });
+  }
+
+  /** Takes over what is on disk and listens. */
+  async open(): Promise<void> {
+    await this.#sandboxes.load();
+    this.#execs.load();
+    this.#app.server.on('connection', (socket) => {
+      this.#clients += 1;
+      socket.on('close', () => {
+        this.#clients -= 1;
+      });
+    });
+    // We hold the lock: a socket that is there is a dead daemon's.
+    rmSync(this.#socket, { force: true });
+    await this.#app.listen({ path: this.#socket });
+    chmodSync(this.#socket, 0o600);
+    this.#writeFile();
+    this.#idle = new IdleWatch(
+      this.#options.idleExitMs,
+      () => this.#isBusy() || this.#clients > 0,
+      () => void this.stop(),
+    );
+  }
+
+  /** Ends what runs, tells the readers, and lets go of everything. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#idle?.stop();
+    await this.#execs.close();
+    await this.#sandboxes.close();
+    this.#app.server.closeAllConnections();
+    await this.#app.close();
+    await this.#options.driver.close();
+    rmSync(this.#socket, { force: true });
+    rmSync(this.#filePath, { force: true });
+    this.#onStopped();
+  }
+
+  #isBusy(): boolean {
+    return this.#execs.runningCount > 0 || this.#sandboxes.isAwaitingExpiry;
+  }
+
+  #requestStop(ifIdle: boolean): void {
+    const running = this.#execs.runningCount;
+    if (ifIdle && running > 0) throw new SbxError('busy', `Cannot stop the daemon: it runs ${running} execs`);
+    // After the answer is on its way.
+    setImmediate(() => void this.stop());
+  }
+
+  #health(): HealthAnswer {
+    return {
+      instance: this.#instance,
+      protocol: PROTOCOL,
+      version: this.#options.version,
+      pid: process.pid,
+      uptime_ms: Date.now() - this.#startedAt,
+      runtime: this.#options.driver.runtime,
+      sandboxes: this.#sandboxes.size,
+      running: this.#execs.runningCount,
+    };
+  }
+
+  get #filePath(): string {
+    return join(this.#options.stateDir, 'daemon.json');
+  }
+
+  #writeFile(): void {
+    const file = {
+      schema: 1,
+      instance: this.#instance,
+      pid: process.pid,
+      start_time: readProcessStat(process.pid)?.startTime,
+      protocol: PROTOCOL,
+      version: this.#options.version,
+      socket: this.#socket,
+      runtime: this.#options.driver.runtime,
+    };
+    writeFileSync(`${this.#filePath}.new`, `${JSON.stringify(file)}\n`, { mode: 0o600 });
+    renameSync(`${this.#filePath}.new`, this.#filePath);
+  }
+}

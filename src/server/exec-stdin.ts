@@ -1,0 +1,135 @@
+import type { Readable } from 'node:stream';
+import type { InputPipe } from '../drivers/driver.ts';
+import type { StdinAnswer } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+
+/** Bytes of stdin that the server holds for a child that does not read them. */
+const HELD = 1024 * 1024;
+/** How often the count of accepted bytes is told, in bytes. */
+const TELL_EVERY = 256 * 1024;
+
+/** The stdin of one exec: addressed by offset, so that what is sent twice is written once. */
+export class ExecStdin {
+  readonly #onChange: () => void;
+  #pipe: InputPipe | undefined;
+  /** What came before the command was started. */
+  #early: Buffer[] = [];
+  #held = 0;
+  #accepted = 0;
+  #told = 0;
+  #isEnded = false;
+  #isClosed = false;
+  readonly #waiting = new Set<() => void>();
+
+  /** `onChange` runs when the answer below has changed enough to tell it. */
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  get answer(): StdinAnswer {
+    return { accepted: this.#accepted, closed: this.#isClosed };
+  }
+
+  /** The command runs; null where its stdin is `/dev/null`. */
+  connect(pipe: InputPipe | null): void {
+    if (pipe === null) {
+      this.close();
+      return;
+    }
+    this.#pipe = pipe;
+    void pipe.closed.then(() => {
+      this.close();
+    });
+    for (const chunk of this.#early) this.#write(chunk);
+    this.#early = [];
+    if (this.#isEnded) pipe.end();
+  }
+
+  /** Nobody can read any more: what follows is accepted by nobody and harms nobody. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#early = [];
+    this.#pipe?.destroy();
+    this.#release();
+    this.#onChange();
+  }
+
+  /**
+   * Takes the bytes of a body that begins at `offset`, as they come; resolves when it has ended or nobody can read it.
+   * @throws SbxError `stdin_offset` for a gap, `stdin_ended` after the end
+   */
+  async accept(offset: number, body: Readable): Promise<StdinAnswer> {
+    let at = offset;
+    await new Promise<void>((resolve, reject) => {
+      const proceed = (): void => {
+        body.resume();
+        if (this.#isClosed) resolve();
+      };
+      this.#waiting.add(proceed);
+      body.on('data', (chunk: Buffer) => {
+        try {
+          this.#take(at, chunk);
+        } catch (error) {
+          reject(error as Error);
+          return;
+        }
+        at += chunk.length;
+        if (this.#held >= HELD) body.pause();
+      });
+      body.on('end', resolve);
+      // A body that is cut counts as far as it came.
+      body.on('close', resolve);
+      body.on('error', () => {
+        resolve();
+      });
+      if (this.#isClosed) resolve();
+      body.once('close', () => this.#waiting.delete(proceed));
+    });
+    return this.answer;
+  }
+
+  /** EOF after `offset` bytes. The second time is the first time's repetition. */
+  end(offset: number): StdinAnswer {
+    if (this.#isEnded || this.#isClosed) return this.answer;
+    this.#requireOffset(offset);
+    this.#isEnded = true;
+    this.#pipe?.end();
+    return this.answer;
+  }
+
+  #take(offset: number, chunk: Buffer): void {
+    if (this.#isClosed) return;
+    const repeated = this.#accepted - offset;
+    if (repeated < 0) this.#requireOffset(offset);
+    if (repeated >= chunk.length) return;
+    if (this.#isEnded) throw new SbxError('stdin_ended', 'Cannot write to stdin: it was ended');
+    const fresh = repeated > 0 ? chunk.subarray(repeated) : chunk;
+    this.#accepted += fresh.length;
+    this.#held += fresh.length;
+    if (this.#pipe === undefined) this.#early.push(fresh);
+    else this.#write(fresh);
+    if (this.#accepted - this.#told < TELL_EVERY) return;
+    this.#told = this.#accepted;
+    this.#onChange();
+  }
+
+  #write(chunk: Buffer): void {
+    this.#pipe?.write(chunk, () => {
+      const wasFull = this.#held >= HELD;
+      this.#held -= chunk.length;
+      if (wasFull && this.#held < HELD) this.#release();
+    });
+  }
+
+  #release(): void {
+    for (const proceed of this.#waiting) proceed();
+  }
+
+  #requireOffset(offset: number): void {
+    if (offset === this.#accepted) return;
+    throw new SbxError('stdin_offset', `stdin stands at offset ${this.#accepted}, not at ${offset}`, {
+      offset: this.#accepted,
+    });
+  }
+}

@@ -1,0 +1,354 @@
+import type { Driver, ExecProcess } from '../drivers/driver.ts';
+import {
+  DEFAULT_WINDOW,
+  KILL_AFTER_MS,
+  type AckRequest,
+  type ExecRecord,
+  type ExecState,
+  type SandboxRecord,
+  type StartExecRequest,
+} from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import {
+  OUTPUT_STREAMS,
+  type OutputStream,
+  type StreamBytes,
+  type TerminalEvent,
+} from '../protocol/events.ts';
+import type { Exit, ExitReason } from '../protocol/exit.ts';
+import { DrainClock } from './drain-clock.ts';
+import type { EventSource, EventStream } from './event-stream.ts';
+import { ExecLog, type LogPiece } from './exec-log.ts';
+import { ExecOutput } from './exec-output.ts';
+import { ExecStdin } from './exec-stdin.ts';
+
+/** After the main process has ended, how long its pipes are read on for what others write into them. */
+const DRAIN_MS = 2_000;
+/** The most that one read of a pipe brings: credit for less than this is not used. */
+const READ_BYTES = 64 * 1024;
+
+export interface ExecOptions {
+  readonly request: StartExecRequest;
+  readonly sandbox: SandboxRecord;
+  readonly owner: string;
+  /** Runs once, when the record has its end and before the readers are told. */
+  readonly onEnd: (exec: Exec) => void;
+}
+
+/** One command: its process, its log, its stdin, who reads it, and how it ends. */
+export class Exec {
+  readonly id: string;
+  readonly owner: string;
+  readonly sandbox: SandboxRecord;
+  readonly stdin: ExecStdin;
+  readonly #request: StartExecRequest;
+  readonly #onEnd: (exec: Exec) => void;
+  readonly #log = new ExecLog();
+  readonly #created = new Date();
+  #ended: Date | undefined;
+  #startedAt = 0;
+  #state: ExecState = 'created';
+  #process: ExecProcess | undefined;
+  #outputs: Partial<Record<OutputStream, ExecOutput>> = {};
+  #exit: Exit | null = null;
+  /** Why we ended it, where we did. */
+  #cause: ExitReason | undefined;
+  #terminal: TerminalEvent | undefined;
+  #timers = new Set<NodeJS.Timeout>();
+  readonly #drain = new DrainClock(DRAIN_MS, () => {
+    this.#finishDrained();
+  });
+  #isDrainOver = false;
+  #isDiscarding = false;
+  /** The reader that holds the child back and whose going ends it. */
+  #client: EventStream | undefined;
+  readonly #watchers = new Set<EventStream>();
+  #onRead: () => void = () => undefined;
+  /** Resolves when the exec has ended and no reader is left. */
+  readonly whenRead = new Promise<void>((resolve) => {
+    this.#onRead = resolve;
+  });
+
+  constructor({ request, sandbox, owner, onEnd }: ExecOptions) {
+    this.id = request.id;
+    this.owner = owner;
+    this.sandbox = sandbox;
+    this.#request = request;
+    this.#onEnd = onEnd;
+    this.stdin = new ExecStdin(() => {
+      this.#tell({ type: 'stdin', ...this.stdin.answer });
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.#terminal !== undefined;
+  }
+
+  get record(): ExecRecord {
+    const { id, name } = this.sandbox;
+    const terminal = this.#terminal;
+    return {
+      schema: 1,
+      id: this.id,
+      owner: this.owner,
+      sandbox: { id, name },
+      argv: this.#request.argv,
+      state: this.#state,
+      created: this.#created.toISOString(),
+      ended: this.#ended?.toISOString() ?? null,
+      exit: this.#exit,
+      reason: terminal?.type === 'exit' ? terminal.reason : terminal ? 'start_failed' : null,
+      error: terminal?.type === 'error' ? terminal.error : null,
+      bytes: this.#log.written,
+      drain_truncated: terminal?.type === 'exit' && terminal.drain_truncated,
+    };
+  }
+
+  /** Starts the command. Its failure to start is its end, not an exception. */
+  async start(driver: Driver): Promise<void> {
+    const { argv, env, cwd, user, stdin } = this.#request;
+    try {
+      const process = await driver.startExec({
+        id: this.id,
+        sandboxId: this.sandbox.id,
+        argv,
+        env: new Map(Object.entries(env ?? {})),
+        cwd,
+        user,
+        stdin: stdin ?? 'null',
+      });
+      this.#run(process);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The owner client's stream: it gets everything from the first byte. */
+  attachClient(open: (source: EventSource) => EventStream): EventStream {
+    const windowed = this.#request.window !== undefined;
+    this.#client = open(
+      this.#sourceFor((sent) => {
+        if (!windowed) this.acknowledge(sent);
+        this.#pokeOutputs();
+      }),
+    );
+    return this.#client;
+  }
+
+  /** A stream that watches from what is still kept; it holds nothing back. */
+  attachWatcher(open: (source: EventSource, from: StreamBytes) => EventStream): EventStream {
+    const watcher = open(
+      this.#sourceFor(() => undefined),
+      this.#log.acknowledged,
+    );
+    this.#watchers.add(watcher);
+    return watcher;
+  }
+
+  acknowledge(offsets: AckRequest): void {
+    for (const stream of OUTPUT_STREAMS) {
+      const offset = offsets[stream];
+      if (offset !== undefined) this.#log.acknowledge(stream, offset);
+    }
+    this.#pokeOutputs();
+  }
+
+  /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
+  closeStream(stream: OutputStream): void {
+    this.#outputs[stream]?.close();
+  }
+
+  /** Sends a signal to the process group; KILL ends the exec for the reason `killed`. */
+  signal(name: string): void {
+    if (this.#process === undefined || this.#exit !== null) return;
+    if (name === 'KILL') this.kill('killed');
+    else this.#process.signal(name);
+  }
+
+  /** KILL, now. */
+  kill(reason: ExitReason): void {
+    if (this.#exit !== null) return;
+    this.#cause ??= reason;
+    this.#process?.kill();
+  }
+
+  /** TERM (after HUP, where somebody hung up), and KILL when that did not help. */
+  end(reason: ExitReason): void {
+    if (this.hasEnded || this.#exit !== null) return;
+    this.#cause ??= reason;
+    if (reason === 'client_gone') this.#process?.signal('HUP');
+    this.#process?.signal('TERM');
+    this.#after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
+      this.kill(reason);
+    });
+  }
+
+  /** Ends the record without an exit: the command was not started, or its end will never be known. */
+  fail(error: unknown): void {
+    const known =
+      error instanceof SbxError ? error : new SbxError('internal', String(error), { cause: error });
+    this.#finish('failed', { type: 'error', error: known.toBody() });
+    this.#outputs.stdout?.close();
+    this.#outputs.stderr?.close();
+  }
+
+  /** Lets go of connections and timers; the server goes. */
+  destroy(): void {
+    this.#clearTimers();
+    this.#client?.destroy();
+    for (const watcher of this.#watchers) watcher.destroy();
+  }
+
+  #run(process: ExecProcess): void {
+    this.#process = process;
+    this.#state = 'running';
+    this.#startedAt = performance.now();
+    for (const stream of OUTPUT_STREAMS) this.#outputs[stream] = this.#open(stream, process[stream]);
+    this.stdin.connect(process.stdin);
+    this.#tell({ type: 'started', exec: this.id, sandbox: this.sandbox.name, time: Date.now() });
+    if (this.#request.timeout_ms !== undefined) {
+      this.#after(this.#request.timeout_ms, () => {
+        this.end('timeout');
+      });
+    }
+    void process.ended.then((exit) => {
+      this.#reap(exit);
+    });
+    // Whoever ended it while it was being started could not reach the process.
+    const cause = this.#cause;
+    if (cause !== undefined) this.end(cause);
+  }
+
+  #open(stream: OutputStream, pipe: ExecProcess['stdout']): ExecOutput {
+    return new ExecOutput(pipe, {
+      append: (chunk) => {
+        this.#append(stream, chunk);
+      },
+      hasCredit: () => this.#hasCredit(stream),
+      onChange: () => {
+        this.#advance();
+      },
+    });
+  }
+
+  #append(stream: OutputStream, chunk: Uint8Array): void {
+    if (this.#isDiscarding) {
+      this.#log.skip(stream, chunk.length);
+      return;
+    }
+    this.#log.append(stream, chunk, Date.now());
+    this.#client?.wake();
+    for (const watcher of this.#watchers) watcher.wake();
+  }
+
+  #hasCredit(stream: OutputStream): boolean {
+    if (this.#isDiscarding) return true;
+    if (this.#client?.isBehind) return false;
+    const window = this.#request.window?.[stream] ?? DEFAULT_WINDOW;
+    return this.#log.unacknowledged(stream) + READ_BYTES <= window;
+  }
+
+  #pokeOutputs(): void {
+    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.poke();
+  }
+
+  #reap(exit: Exit): void {
+    this.#exit = exit;
+    this.#clearTimers();
+    this.stdin.close();
+    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.settle();
+    this.#advance();
+  }
+
+  /** Decides, whenever a stream or the process has changed, whether the exec has ended. */
+  #advance(): void {
+    if (this.#exit === null || this.hasEnded) return;
+    const open = Object.values(this.#outputs).filter((output) => !output.isOver);
+    const mustWait = open.some((output) => output.isOwing);
+    if (open.length === 0 || (this.#isDrainOver && !mustWait)) {
+      this.#drain.pause();
+      this.#finishExited(open.length > 0);
+    } else if (open.some((output) => output.isStalled)) this.#drain.pause();
+    else if (!this.#isDrainOver) this.#drain.run();
+  }
+
+  #finishDrained(): void {
+    this.#isDrainOver = true;
+    this.#advance();
+  }
+
+  #finishExited(isTruncated: boolean): void {
+    const reason = this.#cause ?? (this.#process?.wasOutOfMemory() ? 'out_of_memory' : 'exited');
+    const closed = OUTPUT_STREAMS.filter((stream) => this.#outputs[stream]?.isClosed);
+    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.discard();
+    this.#finish('exited', {
+      type: 'exit',
+      exit: this.#exit,
+      reason,
+      bytes: this.#log.written,
+      closed,
+      drain_truncated: isTruncated,
+      duration_ms: Math.round(performance.now() - this.#startedAt),
+    });
+  }
+
+  #finish(state: ExecState, terminal: TerminalEvent): void {
+    if (this.hasEnded) return;
+    this.#state = state;
+    this.#ended = new Date();
+    this.#terminal = terminal;
+    this.#clearTimers();
+    this.stdin.close();
+    this.#onEnd(this);
+    this.#client?.wake();
+    for (const watcher of this.#watchers) watcher.wake();
+    this.#checkRead();
+  }
+
+  #checkRead(): void {
+    if (this.hasEnded && this.#client === undefined && this.#watchers.size === 0) this.#onRead();
+  }
+
+  #sourceFor(onSent: (offsets: StreamBytes) => void): EventSource {
+    return {
+      next: (offsets: StreamBytes, limit: number): LogPiece | undefined => this.#log.next(offsets, limit),
+      terminal: () => this.#terminal,
+      onSent,
+      onClosed: (stream) => {
+        this.#detach(stream);
+      },
+    };
+  }
+
+  #detach(stream: EventStream): void {
+    if (stream === this.#client) this.#onClientGone();
+    else this.#watchers.delete(stream);
+    this.#checkRead();
+  }
+
+  /** Nobody holds the child back any more, and nobody waits for its end. */
+  #onClientGone(): void {
+    this.#client = undefined;
+    this.#isDiscarding = true;
+    this.acknowledge(this.#log.written);
+    if (!this.hasEnded) this.end('client_gone');
+  }
+
+  #tell(event: Parameters<EventStream['send']>[0]): void {
+    this.#client?.send(event);
+    for (const watcher of this.#watchers) watcher.send(event);
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  #clearTimers(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

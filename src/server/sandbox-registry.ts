@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Driver } from '../drivers/driver.ts';
+import type { CreateSandboxRequest, SandboxRecord, SandboxStatus } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import { makeUpName, parseSandboxName } from '../protocol/names.ts';
+import { readRecords, writeRecord } from './record-file.ts';
+
+export interface SandboxRegistryOptions {
+  readonly driver: Driver;
+  /** Where the directories of sandboxes lie. */
+  readonly directory: string;
+  readonly owner: string;
+  readonly log: (line: string) => void;
+}
+
+/** The longest wait of one timer; a later end is waited for in steps. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** Which sandboxes there are: by owner and name, or owner and id. Its records survive the daemon. */
+export class SandboxRegistry {
+  readonly #options: SandboxRegistryOptions;
+  readonly #sandboxes = new Map<string, SandboxRecord>();
+  readonly #reserved = new Set<string>();
+  readonly #removals = new Map<string, Promise<void>>();
+  readonly #expiries = new Map<string, NodeJS.Timeout>();
+
+  #beforeRemoval: (sandbox: SandboxRecord) => void = () => undefined;
+
+  constructor(options: SandboxRegistryOptions) {
+    this.#options = options;
+  }
+
+  /** Sets what ends the execs of a sandbox that is about to go. */
+  setBeforeRemoval(listener: (sandbox: SandboxRecord) => void): void {
+    this.#beforeRemoval = listener;
+  }
+
+  get size(): number {
+    return this.#sandboxes.size;
+  }
+
+  /** True while the daemon has to live on to remove a sandbox in time. */
+  get isAwaitingExpiry(): boolean {
+    return this.#expiries.size > 0 || this.#removals.size > 0;
+  }
+
+  /** Takes over what an earlier daemon left; what it left half made, or made for an exec that died with it, is removed. */
+  async load(): Promise<void> {
+    for (const { name, record } of readRecords<SandboxRecord>(this.#options.directory)) {
+      if (record !== null && !record.fresh) this.#add(record);
+      else await this.#options.driver.removeSandbox(name);
+    }
+  }
+
+  async create(request: CreateSandboxRequest, owner: string, fresh = false): Promise<SandboxRecord> {
+    const name = this.#reserve(request.name, owner);
+    const record: SandboxRecord = {
+      schema: 1,
+      id: randomUUID(),
+      name,
+      owner,
+      driver: this.#options.driver.name,
+      runtime: this.#options.driver.runtime,
+      network: request.network ?? 'none',
+      labels: request.labels ?? {},
+      created: new Date().toISOString(),
+      expires: request.ttl_ms === undefined ? null : new Date(Date.now() + request.ttl_ms).toISOString(),
+      fresh,
+    };
+    try {
+      await this.#make(record);
+    } finally {
+      this.#reserved.delete(keyOf(owner, name));
+    }
+    return record;
+  }
+
+  list(owner: string): Promise<SandboxStatus[]> {
+    const own = [...this.#sandboxes.values()].filter(
+      (sandbox) => sandbox.owner === owner && !this.#removals.has(sandbox.id),
+    );
+    return Promise.all(own.map((sandbox) => this.#toStatus(sandbox)));
+  }
+
+  async inspect(nameOrId: string, owner: string): Promise<SandboxStatus> {
+    return this.#toStatus(this.get(nameOrId, owner));
+  }
+
+  /** @throws SbxError `sandbox_not_found`, also for another owner's */
+  get(nameOrId: string, owner: string): SandboxRecord {
+    for (const sandbox of this.#sandboxes.values()) {
+      if (sandbox.owner !== owner || this.#removals.has(sandbox.id)) continue;
+      if (sandbox.name === nameOrId || sandbox.id === nameOrId) return sandbox;
+    }
+    throw new SbxError('sandbox_not_found', `There is no sandbox "${nameOrId}"`);
+  }
+
+  /** Ends what runs in it and deletes it. A second call waits for the first. */
+  remove(sandbox: SandboxRecord): Promise<void> {
+    const running = this.#removals.get(sandbox.id);
+    if (running !== undefined) return running;
+    this.#beforeRemoval(sandbox);
+    this.#clearExpiry(sandbox.id);
+    const removal = this.#options.driver
+      .removeSandbox(sandbox.id)
+      .then(() => {
+        this.#sandboxes.delete(sandbox.id);
+      })
+      .finally(() => this.#removals.delete(sandbox.id));
+    this.#removals.set(sandbox.id, removal);
+    return removal;
+  }
+
+  /** Waits for the removals under way and lets go of the timers. */
+  async close(): Promise<void> {
+    for (const id of this.#expiries.keys()) this.#clearExpiry(id);
+    await Promise.allSettled(this.#removals.values());
+  }
+
+  async #make(record: SandboxRecord): Promise<void> {
+    const { driver, directory } = this.#options;
+    const { id, name, network } = record;
+    writeRecord(join(directory, id), record);
+    try {
+      await driver.createSandbox({ id, name, network });
+    } catch (error) {
+      await driver.removeSandbox(id);
+      throw error;
+    }
+    this.#add(record);
+  }
+
+  #add(record: SandboxRecord): void {
+    this.#sandboxes.set(record.id, record);
+    if (record.expires !== null) this.#awaitExpiry(record, Date.parse(record.expires));
+  }
+
+  #awaitExpiry(record: SandboxRecord, at: number): void {
+    const wait = Math.min(LONGEST_TIMER, Math.max(0, at - Date.now()));
+    const timer = setTimeout(() => {
+      if (Date.now() < at) this.#awaitExpiry(record, at);
+      else this.#expire(record);
+    }, wait);
+    this.#expiries.set(record.id, timer);
+  }
+
+  #expire(record: SandboxRecord): void {
+    this.remove(record).catch((error: unknown) => {
+      this.#options.log(`Cannot remove the expired sandbox ${record.name}: ${String(error)}`);
+    });
+  }
+
+  #clearExpiry(id: string): void {
+    clearTimeout(this.#expiries.get(id));
+    this.#expiries.delete(id);
+  }
+
+  /** Keeps a name for a sandbox that is being made. */
+  #reserve(wanted: string | undefined, owner: string): string {
+    const name = wanted === undefined ? this.#makeUpFree(owner) : parseSandboxName(wanted);
+    if (this.#isTaken(name, owner)) {
+      throw new SbxError('sandbox_exists', `There is a sandbox "${name}" already`);
+    }
+    this.#reserved.add(keyOf(owner, name));
+    return name;
+  }
+
+  #makeUpFree(owner: string): string {
+    for (;;) {
+      const name = makeUpName(Math.random);
+      if (!this.#isTaken(name, owner)) return name;
+    }
+  }
+
+  #isTaken(name: string, owner: string): boolean {
+    if (this.#reserved.has(keyOf(owner, name))) return true;
+    return [...this.#sandboxes.values()].some((sandbox) => sandbox.owner === owner && sandbox.name === name);
+  }
+
+  async #toStatus(sandbox: SandboxRecord): Promise<SandboxStatus> {
+    const isRunning = await this.#options.driver.isSandboxRunning(sandbox.id);
+    return { ...sandbox, state: isRunning ? 'running' : 'stopped' };
+  }
+}
+
+function keyOf(owner: string, name: string): string {
+  return `${owner} ${name}`;
+}

@@ -93,7 +93,12 @@ export class PollWatcher {
       if (events === 0 || id === undefined || !this.#entries.delete(id)) return;
       entry.callback(events);
     });
-    if (this.#entries.size > 0 && !this.#polling) this.#poll();
+    // A callback may have begun to poll again.
+    if (this.#entries.size > 0 && !this.#isPolling()) this.#poll();
+  }
+
+  #isPolling(): boolean {
+    return this.#polling;
   }
 
   #closePipe(): void {

@@ -7,7 +7,9 @@ const LIMIT = 128 * 1024;
 
 /** Throws `argument_too_long`, naming the argument or variable that execve(2) would refuse. */
 export function checkArguments(spec: ExecSpec): void {
-  spec.argv.forEach((argument, index) => check(argument, `argument ${index} of "${shorten(spec.argv[0] ?? '')}"`));
+  spec.argv.forEach((argument, index) =>
+    check(argument, `argument ${index} of "${shorten(spec.argv[0] ?? '')}"`),
+  );
   for (const [name, value] of spec.env) check(`${name}=${value}`, `the variable ${shorten(name)}`);
 }
 

@@ -62,7 +62,8 @@ function isShareable(stats: Stats): boolean {
 
 function toKey(entries: readonly Entry[]): string {
   const hash = createHash('sha256').update(PASSWD).update(GROUP);
-  for (const { path, stats } of entries) hash.update(`${path}\0${stats.mtimeMs}\0${stats.size}\0${stats.mode}\n`);
+  for (const { path, stats } of entries)
+    hash.update(`${path}\0${stats.mtimeMs}\0${stats.size}\0${stats.mode}\n`);
   return hash.digest('hex').slice(0, 16);
 }
 

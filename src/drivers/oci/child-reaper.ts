@@ -55,7 +55,9 @@ export class ChildReaper {
    */
   reapLeftovers(): void {
     if (!this.#mayHaveLeftovers) return;
-    const left = listChildren().filter((pid) => !this.#waiting.has(pid) && readProcessStat(pid)?.hasExecuted === false);
+    const left = listChildren().filter(
+      (pid) => !this.#waiting.has(pid) && readProcessStat(pid)?.hasExecuted === false,
+    );
     const running = left.filter((pid) => waitFor(pid) === undefined);
     this.#mayHaveLeftovers = running.length > 0;
   }

@@ -4,7 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PollWatcher } from '../../posix/poll-watcher.ts';
 import { readProcessStat, type ProcessStat } from '../../posix/process-stat.ts';
 import type { ExecProcess, ExecSpec } from '../driver.ts';
-import { closeChildEnds, closeOurEnds, createChildPipes, readWrittenErrors, type ChildPipes } from './child-pipes.ts';
+import {
+  closeChildEnds,
+  closeOurEnds,
+  createChildPipes,
+  readWrittenErrors,
+  type ChildPipes,
+} from './child-pipes.ts';
 import type { ChildReaper } from './child-reaper.ts';
 import { toExecProcess } from './exec-process.ts';
 import { openInputPipe } from './input-pipe.ts';
@@ -45,7 +51,7 @@ export async function startProcess(start: ExecStart, tools: ExecTools): Promise<
     closeOurEnds(pipes);
     throw error;
   } finally {
-    for (const path of Object.values(files)) rmSync(path, { force: true });
+    for (const path of [files.process, files.pid, files.log]) rmSync(path, { force: true });
   }
 }
 
@@ -65,7 +71,10 @@ function toStartFiles(dir: string, id: string): StartFiles {
   return { process: join(dir, `${id}.json`), pid: join(dir, `${id}.pid`), log: join(dir, `${id}.log`) };
 }
 
-async function runRuntime({ spec, settings }: ExecStart, { files, pipes, tools }: Attempt): Promise<ProcessStat> {
+async function runRuntime(
+  { spec, settings }: ExecStart,
+  { files, pipes, tools }: Attempt,
+): Promise<ProcessStat> {
   let ended: Promise<number>;
   try {
     writeFileSync(files.process, JSON.stringify(settings), { mode: 0o600 });

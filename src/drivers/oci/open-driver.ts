@@ -2,6 +2,7 @@ import { SbxError } from '../../protocol/errors.ts';
 import type { Driver } from '../driver.ts';
 import { removeBases } from './base-etc.ts';
 import { toDiskError } from './disk-full.ts';
+import { joinHolder } from './holder.ts';
 import { findInit } from './host-parts.ts';
 import { recallChoice, rememberChoice } from './runtime-choice.ts';
 import { findRuntimes, type RuntimeCandidate } from './runtime-search.ts';
@@ -21,7 +22,8 @@ export interface OciDriverOptions {
  * remembered until the program or the boot of this machine changes. Throws `runtime_unavailable` saying why each was
  * passed over, `disk_full`, `state_dir_unusable`.
  *
- * To be called where `enterHolderNamespace` has led, by one process a state directory at a time.
+ * Moves the main thread of this process into the mount namespace of its sandboxes. One process a state directory at a
+ * time, which the caller's lock sees to.
  */
 export async function openOciDriver(options: OciDriverOptions): Promise<Driver> {
   try {
@@ -35,6 +37,7 @@ async function open({ stateDir, runtime, log }: OciDriverOptions): Promise<Drive
   const init = findInit();
   if (init === undefined) throw toMissingInit();
   const layout = prepareStateLayout(stateDir);
+  joinHolder(layout, log);
   if (!hasSandboxes(layout)) removeBases(layout.base);
   const passedOver: string[] = [];
   for (const candidate of findRuntimes(runtime)) {
@@ -58,7 +61,11 @@ async function chooseOrTry({ path }: RuntimeCandidate, options: TrialOptions): P
 }
 
 function toMissingInit(): SbxError {
-  return new SbxError('runtime_unavailable', 'No init for sandboxes is here: tini is wanted, linked statically', {
-    hint: 'Install it with: sbx setup',
-  });
+  return new SbxError(
+    'runtime_unavailable',
+    'No init for sandboxes is here: tini is wanted, linked statically',
+    {
+      hint: 'Install it with: sbx setup',
+    },
+  );
 }

@@ -5,7 +5,8 @@ import { toCgroupName } from './bundle.ts';
 export function countMemoryKills(sandboxId: string): number {
   const name = toCgroupName(sandboxId);
   const text =
-    tryRead(`/sys/fs/cgroup/memory/${name}/memory.oom_control`) ?? tryRead(`/sys/fs/cgroup/${name}/memory.events`);
+    tryRead(`/sys/fs/cgroup/memory/${name}/memory.oom_control`) ??
+    tryRead(`/sys/fs/cgroup/${name}/memory.events`);
   return Number(/^oom_kill (\d+)$/m.exec(text ?? '')?.[1] ?? 0);
 }
 

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findInit } from './host-parts.ts';
-import { hidingUnified } from './hybrid-cgroups.ts';
+import { endHolder, joinHolder } from './holder.ts';
 import type { OciDriverOptions } from './open-driver.ts';
 import { findRuntimes, readRuntimeVersion, type RuntimeCandidate } from './runtime-search.ts';
-import { tryRuntime } from './runtime-trial.ts';
+import { tryRuntime, type TrialOptions } from './runtime-trial.ts';
 import { prepareStateLayout } from './state-layout.ts';
 
 /** What `sbx doctor` says of a runtime. */
@@ -29,34 +29,41 @@ export interface ProbeReport {
 
 /**
  * Tries each runtime, or the one asked for, with a throw-away sandbox in a directory of its own under the state
- * directory. Needs no namespace to have been entered, and disturbs no daemon.
+ * directory, so that no daemon is disturbed. Moves the main thread of this process into a mount namespace.
  */
 export async function probeRuntimes(options: OciDriverOptions): Promise<ProbeReport> {
   const stateDir = join(options.stateDir, `probe-${randomUUID()}`);
   const init = findInit();
   const runtimes: RuntimeReport[] = [];
+  const layout = prepareStateLayout(stateDir);
+  joinHolder(layout, options.log);
   try {
     for (const candidate of findRuntimes(options.runtime)) {
-      runtimes.push(await probe(candidate, { ...options, stateDir, init }));
+      runtimes.push(await probe(candidate, { layout, init, log: options.log }));
     }
   } finally {
+    endHolder(layout);
     rmSync(stateDir, { recursive: true, force: true });
   }
   return { init, runtimes };
 }
 
-interface ProbeOptions extends OciDriverOptions {
+interface ProbeOptions extends Omit<TrialOptions, 'init'> {
   readonly init: string | undefined;
 }
 
 async function probe({ name, path }: RuntimeCandidate, options: ProbeOptions): Promise<RuntimeReport> {
   const version = path === undefined ? undefined : await readRuntimeVersion(path);
   const about = { name, path, version };
-  const failed = (reason: string): RuntimeReport => ({ ...about, works: false, reason, userNamespace: false });
+  const failed = (reason: string): RuntimeReport => ({
+    ...about,
+    works: false,
+    reason,
+    userNamespace: false,
+  });
   if (path === undefined) return failed('not installed');
   if (options.init === undefined) return failed('not tried: no static init (tini) is installed');
-  const { stateDir, init, log } = options;
-  const trial = await tryRuntime(path, { layout: prepareStateLayout(stateDir), init, log, prefix: hidingUnified() });
+  const trial = await tryRuntime(path, { ...options, init: options.init });
   if (!trial.works) return failed(trial.reason);
   await trial.driver.abandon();
   return { ...about, works: true, reason: undefined, userNamespace: trial.userNamespace };

@@ -10,7 +10,9 @@ export interface RuntimeChoice {
 export function recallChoice(file: string, path: string): RuntimeChoice | undefined {
   try {
     const { stamp, userNamespace } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    return stamp === toStamp(path) && typeof userNamespace === 'boolean' ? { path, userNamespace } : undefined;
+    return stamp === toStamp(path) && typeof userNamespace === 'boolean'
+      ? { path, userNamespace }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -10,8 +10,6 @@ export interface TrialOptions {
   readonly layout: StateLayout;
   readonly init: string;
   readonly log: (line: string) => void;
-  /** Words before the runtime's own command. */
-  readonly prefix?: readonly string[];
 }
 
 export type Trial =
@@ -36,12 +34,15 @@ export async function tryRuntime(path: string, options: TrialOptions): Promise<T
   return { works: false, reason: [...new Set(reasons)].join('; without a user namespace: ') };
 }
 
-export function createDriver(path: string, options: TrialOptions & { readonly userNamespace: boolean }): OciDriver {
-  const { layout, init, log, prefix = [], userNamespace } = options;
+export function createDriver(
+  path: string,
+  options: TrialOptions & { readonly userNamespace: boolean },
+): OciDriver {
+  const { layout, init, log, userNamespace } = options;
   let baseEtc: string | undefined;
   return new OciDriver({
     layout,
-    runtime: new OciRuntime({ path, root: layout.runtimeRoot, prefix }),
+    runtime: new OciRuntime({ path, root: layout.runtimeRoot }),
     host: { init, pause: findPause(), userNamespace },
     baseEtc: () => (baseEtc ??= prepareBaseEtc(layout.base)),
     log,

@@ -17,14 +17,12 @@ export class OciRuntime {
   /** `crun`, `runc`… */
   readonly name: string;
   readonly path: string;
-  /** Words before the arguments of every call, the program first. */
-  readonly #command: readonly [string, ...string[]];
+  readonly #root: string;
 
-  constructor({ path, root, prefix = [] }: { path: string; root: string; prefix?: readonly string[] }) {
+  constructor({ path, root }: { path: string; root: string }) {
     this.name = basename(path);
     this.path = path;
-    const [program = path, ...rest] = [...prefix, path];
-    this.#command = [program, ...rest, '--root', root];
+    this.#root = root;
   }
 
   /**
@@ -55,9 +53,9 @@ export class OciRuntime {
 
   // A session of its own: a signal to our process group must not end a start half-way.
   #spawn(args: readonly string[], stdio: StdioOptions) {
-    const [program, ...first] = this.#command;
+    const all = ['--root', this.#root, ...args];
     try {
-      return spawn(program, [...first, ...args], { stdio, cwd: '/', env: { PATH: HOST_PATH }, detached: true });
+      return spawn(this.path, all, { stdio, cwd: '/', env: { PATH: HOST_PATH }, detached: true });
     } catch (error) {
       throw this.#toSpawnError(error);
     }

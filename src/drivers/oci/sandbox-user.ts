@@ -10,7 +10,14 @@ export interface SandboxUser {
   readonly shell: string;
 }
 
-export const ROOT: SandboxUser = { uid: 0, gid: 0, groups: [], name: 'root', home: '/root', shell: '/bin/sh' };
+export const ROOT: SandboxUser = {
+  uid: 0,
+  gid: 0,
+  groups: [],
+  name: 'root',
+  home: '/root',
+  shell: '/bin/sh',
+};
 
 /** Reads a file of the sandbox from inside it; no path of a guest is ever opened from here. */
 export type GuestFileReader = (path: string) => Promise<string>;
@@ -41,7 +48,10 @@ function toNumericUser(text: string): SandboxUser {
 async function findNamedUser(name: string, read: GuestFileReader): Promise<SandboxUser> {
   const [, , uid, gid, , home, shell] = findEntry(await read('/etc/passwd'), name) ?? [];
   if (uid === undefined || gid === undefined) {
-    throw new SbxError('bad_user', `Cannot run as user "${name}": /etc/passwd of the sandbox has no such user`);
+    throw new SbxError(
+      'bad_user',
+      `Cannot run as user "${name}": /etc/passwd of the sandbox has no such user`,
+    );
   }
   const groups = findMemberships(await read('/etc/group'), name);
   return { uid: toId(uid), gid: toId(gid), groups, name, home: home || '/', shell: shell || '/bin/sh' };
@@ -51,7 +61,10 @@ async function findGroup(text: string, read: GuestFileReader): Promise<number> {
   if (isNumber(text)) return toId(text);
   const gid = findEntry(await read('/etc/group'), text)?.[2];
   if (gid === undefined) {
-    throw new SbxError('bad_user', `Cannot run in group "${text}": /etc/group of the sandbox has no such group`);
+    throw new SbxError(
+      'bad_user',
+      `Cannot run in group "${text}": /etc/group of the sandbox has no such group`,
+    );
   }
   return toId(gid);
 }

@@ -91,12 +91,27 @@ export class Sandboxes {
     const pidFile = join(dir, 'init.pid');
     reaper.expectLeftovers();
     const status = await runtime.run(
-      ['--log', log, '--log-format', 'json', 'run', '--detach', '--bundle', dir, '--pid-file', pidFile, spec.id],
+      [
+        '--log',
+        log,
+        '--log-format',
+        'json',
+        'run',
+        '--detach',
+        '--bundle',
+        dir,
+        '--pid-file',
+        pidFile,
+        spec.id,
+      ],
       'ignore',
     );
     const words = readRuntimeErrors(log);
     if (status !== 0 || words !== '') {
-      throw new SbxError('runtime_failed', `Cannot start the sandbox with ${runtime.name}: ${words || 'no reason given'}`);
+      throw new SbxError(
+        'runtime_failed',
+        `Cannot start the sandbox with ${runtime.name}: ${words || 'no reason given'}`,
+      );
     }
     // Our child, as we are the nearest subreaper; nobody waits for its status.
     void reaper.reapInPassing(readInitPid(dir));

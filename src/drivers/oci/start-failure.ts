@@ -11,7 +11,8 @@ interface Rule {
 const RULES: readonly Rule[] = [
   {
     // crun: no status file, no such process; runc: words of its own.
-    pattern: /^(error opening file `[^`]*\/status`|the container `[^`]*` is not running|container [^:]*does not exist|exec failed: (container [^:]*does not exist|cannot exec [^:]*stopped))/i,
+    pattern:
+      /^(error opening file `[^`]*\/status`|the container `[^`]*` is not running|container [^:]*does not exist|exec failed: (container [^:]*does not exist|cannot exec [^:]*stopped))/i,
     code: 'sandbox_stopped',
     message: (_, command) => `Cannot run "${command}": the sandbox is not running`,
   },
@@ -34,7 +35,8 @@ const RULES: readonly Rule[] = [
   {
     pattern: /exec format error/i,
     code: 'cannot_execute',
-    message: (_, command) => `Cannot run "${command}": it is neither a program of this machine nor a script with #!`,
+    message: (_, command) =>
+      `Cannot run "${command}": it is neither a program of this machine nor a script with #!`,
   },
   {
     pattern: /^exec\b[^"`]*: no such file or directory/i,
@@ -42,7 +44,8 @@ const RULES: readonly Rule[] = [
     message: (_, command) => `Cannot run "${command}": the interpreter that it names is not in the sandbox`,
   },
   {
-    pattern: /not found in \$PATH|stat .*: (no such file or directory|not a directory)|open executable: (No such file|Not a directory)/i,
+    pattern:
+      /not found in \$PATH|stat .*: (no such file or directory|not a directory)|open executable: (No such file|Not a directory)/i,
     code: 'command_not_found',
     message: (_, command) => `Cannot run "${command}": no such command in the sandbox`,
   },

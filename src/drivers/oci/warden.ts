@@ -109,7 +109,8 @@ export class Warden {
   }
 
   #write(line: string): void {
-    if (!this.#child.stdin?.writable) return this.#log('The warden has gone: commands may outlive this server');
+    if (!this.#child.stdin?.writable)
+      return this.#log('The warden has gone: commands may outlive this server');
     this.#child.stdin.write(`${line}\n`);
   }
 }

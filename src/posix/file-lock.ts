@@ -1,11 +1,9 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { errno, EWOULDBLOCK, fcntl, flock } from './libc.ts';
+import { errno, EWOULDBLOCK, flock } from './libc.ts';
 import { toPosixError } from './posix-error.ts';
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const F_SETFD = 2;
-const FD_CLOEXEC = 1;
 
 /** A lock that the kernel lets go of when its last descriptor closes, however its holder ends. */
 export interface FileLock {
@@ -23,10 +21,4 @@ export function acquireFileLock(path: string): FileLock | undefined {
   closeSync(fd);
   if (why === EWOULDBLOCK) return undefined;
   throw toPosixError('flock', why);
-}
-
-/** A lock that this process holds already, through a descriptor that it inherited. */
-export function adoptFileLock(fd: number): FileLock {
-  if (fcntl(fd, F_SETFD, 'int', FD_CLOEXEC) !== 0) throw toPosixError('fcntl', errno());
-  return { fd, release: () => closeSync(fd) };
 }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { enterHolderNamespace } from '../../drivers/oci/holder.ts';
 import { openOciDriver } from '../../drivers/oci/open-driver.ts';
-import { acquireFileLock, adoptFileLock, type FileLock } from '../../posix/file-lock.ts';
+import { acquireFileLock } from '../../posix/file-lock.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { Daemon } from '../../server/daemon.ts';
 import { prepareStateDir } from '../../server/state-dir.ts';
@@ -21,9 +20,6 @@ interface Flags {
   runtime?: string;
   idleExit: number;
 }
-
-/** Names the descriptor of the lock to the program that takes our place. */
-const LOCK_FD = 'SBX_LOCK_FD';
 
 export function createServeCommand(): Command {
   return new Command('serve')
@@ -50,29 +46,20 @@ export async function run(args: readonly string[], context: Context): Promise<nu
       runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
       idleExitMs: flags.idleExit,
     },
-    { args, context },
+    context,
   );
 }
 
 /** Serves until it is told to stop, by a signal or a request, or is idle. */
-async function runServe(
-  options: ServeOptions,
-  { args, context }: { args: readonly string[]; context: Context },
-): Promise<number> {
+async function runServe(options: ServeOptions, context: Context): Promise<number> {
   const { stateDir, runtime } = options;
   const log = (line: string): void => {
     context.say(line);
   };
   prepareStateDir(stateDir, context.uid);
-  const lock = acquireLock(stateDir, context);
+  const lock = acquireFileLock(join(stateDir, 'lock'));
+  // Another daemon of this directory lives.
   if (lock === undefined) return 0;
-  enterHolderNamespace({
-    stateDir,
-    command: [...context.program, 'serve', ...args],
-    env: { ...context.env, [LOCK_FD]: String(lock.fd) },
-    inheritFds: [lock.fd],
-    log,
-  });
   const driver = await openOciDriver({ stateDir, log, ...(runtime !== undefined && { runtime }) });
   const daemon = new Daemon({
     stateDir,
@@ -87,10 +74,4 @@ async function runServe(
   await daemon.stopped;
   lock.release();
   return 0;
-}
-
-/** Undefined where another daemon of this directory lives. */
-function acquireLock(stateDir: string, { env }: Context): FileLock | undefined {
-  const inherited = env[LOCK_FD];
-  return inherited === undefined ? acquireFileLock(join(stateDir, 'lock')) : adoptFileLock(Number(inherited));
 }

@@ -1,4 +1,5 @@
-import { statfsSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
 import { mountEmptyDirectory } from '../../posix/mount-namespace.ts';
 
 const UNIFIED = '/sys/fs/cgroup/unified';
@@ -10,6 +11,12 @@ const CGROUP2_MAGIC = 0x63677270;
  */
 export function hideUnified(): void {
   if (isHybrid()) mountEmptyDirectory(UNIFIED);
+}
+
+/** crun makes its cgroup also where the second hierarchy was, in plain files, and leaves them. */
+export function removeHiddenCgroup(name: string): void {
+  const path = join(UNIFIED, name);
+  if (!isHybrid()) rmSync(path, { recursive: true, force: true });
 }
 
 function isHybrid(): boolean {

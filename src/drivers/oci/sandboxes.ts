@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SandboxSpec } from '../driver.ts';
+import { removeHiddenCgroup } from './hybrid-cgroups.ts';
 import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
 import { toDiskError } from './disk-full.ts';
@@ -53,8 +54,7 @@ export class Sandboxes {
     if (deleted.status !== 0 && (await this.isRunning(id))) {
       throw new SbxError('runtime_failed', `Cannot remove the sandbox: ${deleted.output.trim()}`);
     }
-    // A crun that sees no unified hierarchy makes a plain directory in its place and leaves it.
-    removeEmptyDirectory(join('/sys/fs/cgroup/unified', toCgroupName(id)));
+    removeHiddenCgroup(toCgroupName(id));
     rmSync(join(layout.sandboxes, id), { recursive: true, force: true });
   }
 
@@ -120,12 +120,4 @@ export class Sandboxes {
 
 function readInitPid(dir: string): number {
   return Number.parseInt(readFileSync(join(dir, 'init.pid'), 'utf8'), 10);
-}
-
-function removeEmptyDirectory(path: string): void {
-  try {
-    rmdirSync(path);
-  } catch {
-    // Not there, or a real cgroup that is not ours to empty.
-  }
 }

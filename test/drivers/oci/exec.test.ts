@@ -26,7 +26,9 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     it('and what it started in the background lives on', async () => {
       const { exit } = await sh('(while :; do date > /tmp/beat; sleep 0.05; done) > /dev/null 2>&1 &');
       expect(exit).toEqual({ code: 0 });
-      expect((await sh('rm -f /tmp/beat; until [ -e /tmp/beat ]; do sleep 0.05; done')).exit).toEqual({ code: 0 });
+      expect((await sh('rm -f /tmp/beat; until [ -e /tmp/beat ]; do sleep 0.05; done')).exit).toEqual({
+        code: 0,
+      });
     });
 
     it('while a background process holds its stdout, which is then read on', async () => {
@@ -46,9 +48,12 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     });
 
     it('and no terminal', async () => {
-      const { stdout } = await sh('for fd in 0 1 2; do test -t $fd && echo $fd; done; readlink /proc/self/fd/1', {
-        input: Buffer.alloc(0),
-      });
+      const { stdout } = await sh(
+        'for fd in 0 1 2; do test -t $fd && echo $fd; done; readlink /proc/self/fd/1',
+        {
+          input: Buffer.alloc(0),
+        },
+      );
       expect(stdout).toMatch(/^pipe:\[\d+\]\n$/);
     });
 
@@ -190,7 +195,9 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
 
     it('with its words exactly as given', async () => {
       const words = ['a b', '', '$HOME', '"', "'", '\n', 'é'];
-      expect((await bed.run(web, ['printf', '<%s>', ...words])).stdout).toBe(words.map((w) => `<${w}>`).join(''));
+      expect((await bed.run(web, ['printf', '<%s>', ...words])).stdout).toBe(
+        words.map((w) => `<${w}>`).join(''),
+      );
     });
 
     it('with 1 MiB of arguments', async () => {
@@ -228,7 +235,8 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
 
     it('with no capability as another user', async () => {
       const status = (await bed.run(web, ['cat', '/proc/self/status'], { user: '1000:1000' })).stdout;
-      for (const set of ['Eff', 'Prm', 'Inh', 'Amb']) expect(status).toContain(`Cap${set}:\t0000000000000000\n`);
+      for (const set of ['Eff', 'Prm', 'Inh', 'Amb'])
+        expect(status).toContain(`Cap${set}:\t0000000000000000\n`);
     });
 
     it('two hundred at once', async () => {

@@ -25,7 +25,11 @@ export interface TestBed {
   createSandbox(network?: NetworkMode): Promise<string>;
   start(sandboxId: string, argv: readonly string[], more?: Partial<ExecSpec>): Promise<ExecProcess>;
   /** Runs to the end with nothing on stdin, unless `input` says so. */
-  run(sandboxId: string, argv: readonly string[], more?: Partial<ExecSpec> & { input?: Uint8Array }): Promise<Finished>;
+  run(
+    sandboxId: string,
+    argv: readonly string[],
+    more?: Partial<ExecSpec> & { input?: Uint8Array },
+  ): Promise<Finished>;
   close(): Promise<void>;
 }
 

@@ -43,6 +43,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/serve.ts'),
     declare: async () => (await import('./commands/serve.ts')).createServeCommand(),
   },
+  setup: {
+    load: () => import('./commands/setup.ts'),
+    declare: async () => (await import('./commands/setup.ts')).createSetupCommand(),
+  },
+  doctor: {
+    load: () => import('./commands/doctor.ts'),
+    declare: async () => (await import('./commands/doctor.ts')).createDoctorCommand(),
+  },
   version: {
     load: () => import('./commands/version.ts'),
     declare: async () => (await import('./commands/version.ts')).createVersionCommand(),

@@ -1,0 +1,111 @@
+import { existsSync, rmdirSync } from 'node:fs';
+import { Command } from 'commander';
+import { findInit, findProgram } from '../../drivers/oci/host-parts.ts';
+import { probeRuntimes, type ProbeReport } from '../../drivers/oci/probe.ts';
+import { findRuntimes } from '../../drivers/oci/runtime-search.ts';
+import { SBX_FAILED, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
+import { toDaemonOptions } from '../connect.ts';
+import type { Context } from '../context.ts';
+import { findCgroupFacts } from '../doctor/cgroups.ts';
+import { findDaemonFacts } from '../doctor/daemon-state.ts';
+import type { HostFacts } from '../doctor/facts.ts';
+import { diagnose } from '../doctor/findings.ts';
+import { formatDiagnosis } from '../doctor/format.ts';
+import { findStateDirFacts } from '../doctor/state-dir.ts';
+import { findDescriptorKind } from '../io/descriptor-kind.ts';
+import { parseOptions } from '../options/parse-options.ts';
+import type { Parts } from '../setup/needs.ts';
+
+export function createDoctorCommand(): Command {
+  return new Command('doctor')
+    .summary('say what works here, and what to type')
+    .description(
+      'Tries each runtime with a throw-away sandbox and prints what works on this machine, why something does not, and what to type. The exit status is 0 when commands can run here, else 125.',
+    );
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  parseOptions(createDoctorCommand(), args);
+  const { facts, endedBy } = await holdSignals(context, () => findFacts(context));
+  if (endedBy !== undefined) return 128 + toSignalNumber(endedBy);
+  const diagnosis = diagnose(facts);
+  await context.print(formatDiagnosis(diagnosis, isColoured(context)));
+  return diagnosis.canRun ? 0 : SBX_FAILED;
+}
+
+/** What this machine has of what sandboxes are made with; nothing is tried. */
+export function findParts({ env }: Context): Parts {
+  return {
+    runtimes: findRuntimes(env['SBX_RUNTIME'] || undefined),
+    init: findInit(),
+    sleep: findProgram('sleep'),
+  };
+}
+
+/** Tries each runtime; leaves nothing behind. */
+export async function probeHost(context: Context): Promise<ProbeReport> {
+  const { stateDir, runtime } = toDaemonOptions(context);
+  const wasThere = existsSync(stateDir);
+  const log = (line: string): void => {
+    context.say(line);
+  };
+  try {
+    return await probeRuntimes({ stateDir, log, ...(runtime !== undefined && { runtime }) });
+  } finally {
+    if (!wasThere) removeIfEmpty(stateDir);
+  }
+}
+
+async function findFacts(context: Context): Promise<HostFacts> {
+  const { stateDir: path } = toDaemonOptions(context);
+  const { init, sleep, runtimes } = findParts(context);
+  const seen = {
+    uid: context.uid,
+    nodeVersion: process.version,
+    ownVersion: context.version,
+    init,
+    sleep,
+    // Before the probe, which moves us to where a part of them is hidden.
+    cgroups: findCgroupFacts(),
+    daemon: await findDaemonFacts(path),
+    stateDir: findStateDirFacts(path, context.uid),
+  };
+  try {
+    return { ...seen, runtimes: (await probeHost(context)).runtimes };
+  } catch (error) {
+    const reason = `not tried: ${(error as Error).message}`;
+    const untried = { version: undefined, works: false, reason, userNamespace: false };
+    return { ...seen, runtimes: runtimes.map((runtime) => ({ ...runtime, ...untried })) };
+  }
+}
+
+function isColoured({ env, closedDescriptors }: Context): boolean {
+  if (env['NO_COLOR'] || env['TERM'] === 'dumb' || closedDescriptors.has(1)) return false;
+  return findDescriptorKind(1) === 'terminal';
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody has begun to use it.
+  }
+}
+
+/** A signal that comes while sandboxes are tried ends us when they have been removed again. */
+async function holdSignals(
+  context: Context,
+  look: () => Promise<HostFacts>,
+): Promise<{ facts: HostFacts; endedBy: SignalName | undefined }> {
+  let endedBy: SignalName | undefined;
+  const releases = (['INT', 'TERM', 'HUP'] as const).map((name) =>
+    context.onSignal(name, () => {
+      endedBy ??= name;
+    }),
+  );
+  try {
+    return { facts: await look(), endedBy };
+  } finally {
+    for (const release of releases) release();
+  }
+}

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { requestJson } from '../../client/answers.ts';
+import { findDaemon, type Found } from '../../client/daemon.ts';
+import { routes, type HealthAnswer } from '../../protocol/api.ts';
+import type { DaemonFacts } from './facts.ts';
+
+/** A daemon that works answers at once, also a busy one. */
+const ANSWER_LIMIT_MS = 3_000;
+
+/** Looks for this user's daemon without starting one. */
+export async function findDaemonFacts(stateDir: string): Promise<DaemonFacts> {
+  const found = await findDaemon({ stateDir });
+  if (found === undefined) return { state: 'absent' };
+  const silent = { state: 'silent', pid: found.file.pid } as const;
+  const limit = new AbortController();
+  try {
+    return await Promise.race([
+      askHealth(found, limit.signal),
+      sleep(ANSWER_LIMIT_MS, silent, { signal: limit.signal }),
+    ]);
+  } catch {
+    return silent;
+  } finally {
+    limit.abort();
+  }
+}
+
+async function askHealth({ transport }: Found, signal: AbortSignal): Promise<DaemonFacts> {
+  const connection = await transport.connect();
+  signal.addEventListener('abort', () => {
+    connection.close();
+  });
+  const { pid, version, runtime } = await requestJson<HealthAnswer>(connection, {
+    method: 'GET',
+    path: routes.health,
+  });
+  return { state: 'running', pid, version, runtime };
+}

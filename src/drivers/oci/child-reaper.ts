@@ -17,7 +17,7 @@ export class ChildReaper {
   readonly #onSignal = (): void => this.#reapAll();
 
   constructor() {
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) !== 0) throw toPosixError('prctl', errno());
+    setSubreaper(true);
     process.on('SIGCHLD', this.#onSignal);
   }
 
@@ -64,6 +64,8 @@ export class ChildReaper {
 
   close(): void {
     process.off('SIGCHLD', this.#onSignal);
+    // Who reaps no more must not gather orphans.
+    setSubreaper(false);
     this.#waiting.clear();
   }
 
@@ -75,6 +77,10 @@ export class ChildReaper {
       resolve(exit);
     }
   }
+}
+
+function setSubreaper(isOn: boolean): void {
+  if (prctl(PR_SET_CHILD_SUBREAPER, isOn ? 1 : 0, 0, 0, 0) !== 0) throw toPosixError('prctl', errno());
 }
 
 function listChildren(): number[] {

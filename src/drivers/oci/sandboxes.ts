@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SandboxSpec } from '../driver.ts';
 import { removeHiddenCgroup } from './hybrid-cgroups.ts';
@@ -11,6 +12,10 @@ import { createRootTree } from './root-tree.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
 import type { OciRuntime } from './runtime.ts';
 import type { StateLayout } from './state-layout.ts';
+
+/** With the ten seconds that runc itself waits each time. */
+const DELETE_TRIES = 5;
+const DELETE_PAUSE_MS = 500;
 
 interface Options {
   readonly layout: StateLayout;
@@ -48,14 +53,29 @@ export class Sandboxes {
 
   /** Ends its init, and the kernel with it everything inside; then deletes its files. */
   async remove(id: string): Promise<void> {
-    const { runtime, layout } = this.#options;
+    const { layout } = this.#options;
     this.#facts.delete(id);
-    const deleted = await runtime.call(['delete', '--force', id]);
-    if (deleted.status !== 0 && (await this.isRunning(id))) {
-      throw new SbxError('runtime_failed', `Cannot remove the sandbox: ${deleted.output.trim()}`);
-    }
+    await this.#delete(id);
     removeHiddenCgroup(toCgroupName(id));
     rmSync(join(layout.sandboxes, id), { recursive: true, force: true });
+  }
+
+  /**
+   * An init that was killed is there until all its processes have been reaped. Those that a dead daemon has left are
+   * reaped by pid 1 of this machine, which takes its time on some.
+   */
+  async #delete(id: string): Promise<void> {
+    const { runtime } = this.#options;
+    for (let tries = DELETE_TRIES; ; tries--) {
+      const { status, output } = await runtime.call(['delete', '--force', id]);
+      if (status === 0 || !(await this.#isKnown(id))) return;
+      if (tries === 0) throw new SbxError('runtime_failed', `Cannot remove the sandbox: ${output.trim()}`);
+      await delay(DELETE_PAUSE_MS);
+    }
+  }
+
+  async #isKnown(id: string): Promise<boolean> {
+    return (await this.#options.runtime.call(['state', id])).status === 0;
   }
 
   async isRunning(id: string): Promise<boolean> {

@@ -117,7 +117,7 @@ export class ExecSession {
     });
     if (answer.status === 200) return answer;
     const body: Buffer[] = [];
-    await answer.read((chunk) => body.push(chunk));
+    await answer.read((chunk) => body.push(Buffer.from(chunk)));
     throw parseFailure(answer.status, Buffer.concat(body));
   }
 

@@ -6,7 +6,7 @@ export interface ResponseHead {
 
 export interface ResponseSink {
   head(head: ResponseHead): void;
-  /** A piece of the body, without its framing; valid for as long as it is kept. */
+  /** A piece of the body, without its framing; valid until the call returns. */
   body(chunk: Buffer): void;
   end(): void;
 }
@@ -30,6 +30,7 @@ export class ResponseParser {
     this.#sink = sink;
   }
 
+  /** Takes the next bytes, which may be used again when it returns. */
   push(chunk: Buffer): void {
     let rest = this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk]);
     this.#pending = undefined;
@@ -37,7 +38,7 @@ export class ResponseParser {
       const taken = this.#take(rest);
       if (taken === 0) {
         if (rest.length > HEAD_LIMIT) throw new Error('a head of an answer is too long');
-        this.#pending = rest;
+        this.#pending = Buffer.from(rest);
         return;
       }
       rest = rest.subarray(taken);

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { PROTOCOL } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
@@ -12,13 +11,9 @@ import type { Answer, Connection, RequestOptions, StreamAnswer, Transport, Uploa
 export function createLocalTransport(socketPath: string): Transport {
   return {
     connect: async () => {
-      const socket = connect({ path: socketPath });
-      try {
-        await once(socket, 'connect');
-      } catch (cause) {
-        throw unreachable(socketPath, cause as Error);
-      }
-      return new LocalConnection(socket, socketPath);
+      const connection = new LocalConnection(socketPath);
+      await connection.opened;
+      return connection;
     },
   };
 }
@@ -37,16 +32,43 @@ interface Pending {
   fail(error: Error): void;
 }
 
+/** One buffer for what all connections read: each read is parsed before the next. */
+const readBuffer = Buffer.allocUnsafeSlow(128 * 1024);
+
 class LocalConnection implements Connection {
+  /** Rejects where nobody listens. */
+  readonly opened: Promise<void>;
   readonly #socket: Socket;
   readonly #path: string;
   #pending: Pending | undefined;
   #failure: Error | undefined;
 
-  constructor(socket: Socket, path: string) {
+  constructor(path: string) {
     this.#path = path;
-    this.#socket = socket;
-    const parser = new ResponseParser({
+    const parser = this.#createParser();
+    const callback = (length: number): boolean => {
+      try {
+        parser.push(readBuffer.subarray(0, length));
+      } catch (error) {
+        this.#fail(error as Error);
+      }
+      return true;
+    };
+    this.#socket = connect({ path, onread: { buffer: readBuffer, callback } });
+    this.opened = new Promise((resolve, reject) => {
+      this.#socket.once('connect', resolve);
+      this.#socket.on('error', (error) => {
+        this.#fail(error);
+        reject(this.#failure as Error);
+      });
+    });
+    this.#socket.on('close', () => {
+      if (!parser.finish()) this.#fail(new Error('the server closed the connection'));
+    });
+  }
+
+  #createParser(): ResponseParser {
+    return new ResponseParser({
       head: (head) => this.#pending?.head(head),
       body: (chunk) => this.#pending?.body(chunk),
       end: () => {
@@ -54,19 +76,6 @@ class LocalConnection implements Connection {
         this.#pending = undefined;
         ended?.end();
       },
-    });
-    this.#socket.on('data', (chunk) => {
-      try {
-        parser.push(chunk);
-      } catch (error) {
-        this.#fail(error as Error);
-      }
-    });
-    this.#socket.on('error', (error) => {
-      this.#fail(error);
-    });
-    this.#socket.on('close', () => {
-      if (!parser.finish()) this.#fail(new Error('the server closed the connection'));
     });
   }
 
@@ -170,7 +179,7 @@ function collect(setPending: (pending: Pending) => void): Promise<Answer> {
       head: (head) => {
         status = head.status;
       },
-      body: (chunk) => chunks.push(chunk),
+      body: (chunk) => chunks.push(Buffer.from(chunk)),
       end: () => {
         resolve({ status, body: Buffer.concat(chunks) });
       },
@@ -183,7 +192,7 @@ function collect(setPending: (pending: Pending) => void): Promise<Answer> {
 function open(setPending: (pending: Pending) => void): Promise<StreamAnswer> {
   return new Promise((resolve, reject) => {
     const early: Buffer[] = [];
-    let onChunk = (chunk: Buffer): void => void early.push(chunk);
+    let onChunk = (chunk: Buffer): void => void early.push(Buffer.from(chunk));
     const ended = new Promise<void>((resolveEnd, rejectEnd) => {
       setPending({
         head: ({ status }) => {

@@ -19,7 +19,7 @@ export interface Answer {
 
 export interface StreamAnswer {
   readonly status: number;
-  /** Called for each piece of the body until `end`; pieces that came before are given at once. */
+  /** Gives each piece of the body, valid until the call returns; those that came before are given at once. */
   read(onChunk: (chunk: Buffer) => void): Promise<void>;
 }
 

@@ -23,18 +23,24 @@ export function formatPayload(bytes: Buffer): string {
   return text === undefined ? `"base64":"${bytes.toString('base64')}"` : `"text":${toAsciiJson(text)}`;
 }
 
-/** The bytes as text where the rule above lets them travel so. */
+/** The bytes as text where the rule above lets them travel so. Leaves at the first byte that settles it otherwise. */
 function toSmallText(bytes: Buffer): string | undefined {
   const limit = bytes.length / 3;
   let growth = 0;
-  let seen = 0;
+  let isAscii = true;
   for (let index = 0; index < bytes.length; index += 1) {
     const byte = bytes[index] as number;
     growth += GROWTH[byte] as number;
-    seen |= byte;
     if (growth >= limit) return undefined;
+    if (byte < 0x80) continue;
+    isAscii = false;
+    // A lead byte without its continuation: no UTF-8, as most binary data shows within a few bytes.
+    if (byte >= 0xc0 && ((bytes[index + 1] ?? 0) & 0xc0) !== 0x80) return undefined;
   }
-  if (seen < 0x80) return bytes.toString('latin1');
+  return isAscii ? bytes.toString('latin1') : decodeStrictly(bytes);
+}
+
+function decodeStrictly(bytes: Buffer): string | undefined {
   try {
     return strictUtf8.decode(bytes);
   } catch {

@@ -18,8 +18,9 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
  */
 export class SseParser {
   readonly #onEvent: (event: SseEvent) => void;
-  /** Pieces of a line whose end has not come. */
-  #pieces: Buffer[] = [];
+  /** The beginning of a line whose end has not come: a copy, so that the chunks need not be kept. */
+  #pending = Buffer.alloc(1024);
+  #pendingLength = 0;
   #isAfterCr = false;
   #isFirstLine = true;
   #event = '';
@@ -30,32 +31,47 @@ export class SseParser {
     this.#onEvent = onEvent;
   }
 
+  /** Takes the next bytes, which may be used again when it returns. */
   push(chunk: Buffer): void {
     let start = 0;
-    if (this.#isAfterCr && chunk.length > 0) {
-      this.#isAfterCr = false;
-      if (chunk[0] === LF) start = 1;
+    for (let line = this.#findLine(chunk, start); line !== undefined; line = this.#findLine(chunk, start)) {
+      if (!line.isRestOfCrLf) this.#takeLine(chunk.subarray(start, line.end));
+      start = line.end + 1;
     }
-    let nextCr = chunk.indexOf(CR, start);
-    let nextLf = chunk.indexOf(LF, start);
-    while (nextCr !== -1 || nextLf !== -1) {
-      const endsWithCr = nextLf === -1 || (nextCr !== -1 && nextCr < nextLf);
-      const end = endsWithCr ? nextCr : nextLf;
-      this.#takeLine(chunk.subarray(start, end));
-      start = end + 1;
-      if (endsWithCr && start === chunk.length) this.#isAfterCr = true;
-      if (endsWithCr && nextLf === start) start += 1;
-      if (nextCr !== -1 && nextCr < start) nextCr = chunk.indexOf(CR, start);
-      if (nextLf !== -1 && nextLf < start) nextLf = chunk.indexOf(LF, start);
+    this.#keep(chunk.subarray(start));
+  }
+
+  /** Where the next line ends: at CR, LF or CRLF, of which the LF may come with a later chunk. */
+  #findLine(chunk: Buffer, start: number): { end: number; isRestOfCrLf: boolean } | undefined {
+    if (start >= chunk.length) return undefined;
+    const isRestOfCrLf = this.#isAfterCr && chunk[start] === LF;
+    this.#isAfterCr = false;
+    if (isRestOfCrLf) return { end: start, isRestOfCrLf };
+    const lf = chunk.indexOf(LF, start);
+    // Looked for in this line only: where none are, each is looked for once.
+    const cr = (lf === -1 ? chunk.subarray(start) : chunk.subarray(start, lf)).indexOf(CR);
+    if (cr === -1) return lf === -1 ? undefined : { end: lf, isRestOfCrLf };
+    this.#isAfterCr = true;
+    return { end: start + cr, isRestOfCrLf };
+  }
+
+  #keep(bytes: Buffer): void {
+    const length = this.#pendingLength + bytes.length;
+    if (length > this.#pending.length) {
+      const larger = Buffer.allocUnsafe(2 * length);
+      this.#pending.copy(larger, 0, 0, this.#pendingLength);
+      this.#pending = larger;
     }
-    if (start < chunk.length) this.#pieces.push(chunk.subarray(start));
+    bytes.copy(this.#pending, this.#pendingLength);
+    this.#pendingLength = length;
   }
 
   #takeLine(tail: Buffer): void {
     let line = tail;
-    if (this.#pieces.length > 0) {
-      line = Buffer.concat([...this.#pieces, tail]);
-      this.#pieces = [];
+    if (this.#pendingLength > 0) {
+      this.#keep(tail);
+      line = this.#pending.subarray(0, this.#pendingLength);
+      this.#pendingLength = 0;
     }
     if (this.#isFirstLine) {
       this.#isFirstLine = false;

@@ -79,6 +79,16 @@ export class EventStream implements TurnTaker {
   }
 
   takeTurn(limit: number): { bytes: number; isDone: boolean } {
+    // One write(2) for a turn, however many events it has.
+    this.#response.cork();
+    try {
+      return this.#sendUpTo(limit);
+    } finally {
+      this.#response.uncork();
+    }
+  }
+
+  #sendUpTo(limit: number): { bytes: number; isDone: boolean } {
     let bytes = 0;
     while (bytes < limit && !this.#isBlocked) {
       const piece = this.#source.next(this.#sent, MAX_EVENT_BYTES);
@@ -98,6 +108,9 @@ export class EventStream implements TurnTaker {
   }
 
   #sendPiece({ stream, position, offset, time, bytes }: LogPiece): number {
+    const from = this.#sent[stream];
+    // A watcher that fell behind: what it has not seen was acknowledged by the owner client and let go of.
+    if (offset > from) this.send({ type: 'gap', stream, from, to: offset });
     this.#write(formatOutputEvent({ type: stream, position: position + bytes.length, offset, time, bytes }));
     this.#sent[stream] = offset + bytes.length;
     return bytes.length;

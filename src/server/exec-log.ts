@@ -1,4 +1,5 @@
 import type { OutputStream, StreamBytes } from '../protocol/events.ts';
+import { BlockPool } from './block-pool.ts';
 
 /** Bytes of one stream as they were read. `bytes` may be the head of a larger buffer that still fills. */
 interface LogRecord {
@@ -20,6 +21,10 @@ export interface LogPiece {
 
 /** Records smaller than this grow instead of being followed by another, so that tiny writes cost no memory each. */
 const SMALL = 4096;
+/** Records from this size on lie in blocks that are used again. */
+const LARGE = 16 * 1024;
+const blocks = new BlockPool({ size: 64 * 1024, most: 64 });
+
 /** From this many records on, small ones are joined whatever their time. */
 const MANY = 1024;
 
@@ -45,6 +50,7 @@ class StreamLog {
     while (this.#head < this.records.length) {
       const record = this.records[this.#head] as LogRecord;
       if (record.offset + record.length > this.acknowledged) break;
+      blocks.give(record.buffer);
       this.#head += 1;
     }
     if (this.#head > 64 && this.#head * 2 > this.records.length) {
@@ -108,7 +114,7 @@ export class ExecLog {
         position: this.#end,
         offset: log.written,
         time,
-        buffer: Buffer.from(chunk),
+        buffer: keep(chunk),
         length: chunk.length,
       });
     }
@@ -160,4 +166,11 @@ export class ExecLog {
     last.length = length;
     return true;
   }
+}
+
+function keep(chunk: Uint8Array): Buffer {
+  if (chunk.length < LARGE || chunk.length > 64 * 1024) return Buffer.from(chunk);
+  const block = blocks.take();
+  block.set(chunk);
+  return block;
 }

@@ -61,6 +61,7 @@ function toFailure(stream: OutputStream, cause: Error): SbxError {
 /** A pipe, through a non-blocking description of our own. */
 class PipeWriter implements OutputWriter {
   readonly #socket: Socket;
+  #isGathering = false;
   #isOver = false;
 
   constructor({ stream, poll, onReaderGone, onFailure }: OutputWriterOptions, fd: number) {
@@ -84,10 +85,22 @@ class PipeWriter implements OutputWriter {
   write(chunk: Buffer, written: () => void): void {
     if (this.#isOver) written();
     else {
+      this.#gather();
       this.#socket.write(chunk, () => {
         written();
       });
     }
+  }
+
+  /** What arrives together is written together; nothing is held back beyond that. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#socket.cork();
+    queueMicrotask(() => {
+      this.#isGathering = false;
+      this.#socket.uncork();
+    });
   }
 
   finish(): Promise<void> {

@@ -6,7 +6,6 @@ const libc = koffi.load(null);
 export const O_CLOEXEC = 0o2000000;
 export const WNOHANG = 1;
 export const EINTR = koffi.os.errno['EINTR'] ?? 4;
-export const ECHILD = koffi.os.errno['ECHILD'] ?? 10;
 export const EWOULDBLOCK = koffi.os.errno['EWOULDBLOCK'] ?? 11;
 
 export const errno = (): number => koffi.errno();
@@ -27,21 +26,10 @@ export const flock = libc.func('int flock(int fd, int operation)') as (
 export const prctl = libc.func(
   'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
 ) as (option: number, a: number, b: number, c: number, d: number) => number;
-export const fcntl = libc.func('int fcntl(int fd, int cmd, ...)') as (
-  fd: number,
-  cmd: number,
-  type: 'int',
-  arg: number,
-) => number;
 export const ioctlOutInt = libc.func('int ioctl(int fd, unsigned long request, _Out_ int *value)') as (
   fd: number,
   request: number,
   value: [number],
-) => number;
-export const execve = libc.func('int execve(const char *path, const char **argv, const char **envp)') as (
-  path: string,
-  argv: (string | null)[],
-  envp: (string | null)[],
 ) => number;
 export const unshare = libc.func('int unshare(int flags)') as (flags: number) => number;
 export const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseWaitStatus, type Exit } from '../../protocol/exit.ts';
 import { EINTR, errno, prctl, waitpid, WNOHANG } from '../../posix/libc.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
@@ -6,6 +7,7 @@ import { toPosixError } from '../../posix/posix-error.ts';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const LONG_MS = 2 ** 31 - 1;
+const PATIENCE_MS = 2000;
 
 /**
  * Reaps the processes that a detaching runtime leaves to us. Each is waited for by its own pid: waiting for any
@@ -13,6 +15,8 @@ const LONG_MS = 2 ** 31 - 1;
  */
 export class ChildReaper {
   readonly #waiting = new Map<number, (exit: Exit) => void>();
+  readonly #commands = new Set<Promise<Exit>>();
+  readonly #hold = setInterval(() => undefined, LONG_MS).unref();
   #mayHaveLeftovers = false;
   readonly #onSignal = (): void => this.#reapAll();
 
@@ -26,13 +30,14 @@ export class ChildReaper {
    * found at once: its signal is not needed.
    */
   async reap(pid: number): Promise<Exit> {
+    const ended = this.reapInPassing(pid);
+    this.#commands.add(ended);
     // A signal handler alone keeps no event loop alive.
-    const hold = setInterval(() => undefined, LONG_MS);
-    try {
-      return await this.reapInPassing(pid);
-    } finally {
-      clearInterval(hold);
-    }
+    this.#hold.ref();
+    const exit = await ended;
+    this.#commands.delete(ended);
+    if (this.#commands.size === 0) this.#hold.unref();
+    return exit;
   }
 
   /** As `reap`, but nobody waits for it. */
@@ -62,11 +67,13 @@ export class ChildReaper {
     this.#mayHaveLeftovers = running.length > 0;
   }
 
-  close(): void {
+  /** Waits a moment for commands that have just been killed. */
+  async close(): Promise<void> {
+    await Promise.race([Promise.all(this.#commands), delay(PATIENCE_MS, undefined, { ref: false })]);
+    clearInterval(this.#hold);
     process.off('SIGCHLD', this.#onSignal);
     // Who reaps no more must not gather orphans.
     setSubreaper(false);
-    this.#waiting.clear();
   }
 
   #reapAll(): void {

@@ -67,8 +67,3 @@ function findHolder(layout: StateLayout): number | undefined {
     return undefined;
   }
 }
-
-/** Not needed any more: `openOciDriver` moves the process itself, with no second start. */
-export function enterHolderNamespace(_options: object): void {
-  return undefined;
-}

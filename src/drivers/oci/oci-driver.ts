@@ -78,8 +78,8 @@ export class OciDriver implements Driver {
   /** As `close`, but what outlives a driver stays, for the next one. */
   async abandon(): Promise<void> {
     await this.#tools.warden.close();
+    await this.#reaper.close();
     this.#tools.watcher.close();
-    this.#reaper.close();
   }
 
   async #start(spec: ExecSpec, user: SandboxUser): Promise<ExecProcess> {

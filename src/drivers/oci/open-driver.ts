@@ -2,7 +2,7 @@ import { SbxError } from '../../protocol/errors.ts';
 import type { Driver } from '../driver.ts';
 import { removeBases } from './base-etc.ts';
 import { toDiskError } from './disk-full.ts';
-import { joinHolder } from './holder.ts';
+import { endHolder, joinHolder } from './holder.ts';
 import { findInit } from './host-parts.ts';
 import { recallChoice, rememberChoice } from './runtime-choice.ts';
 import { findRuntimes, type RuntimeCandidate } from './runtime-search.ts';
@@ -38,10 +38,19 @@ async function open({ stateDir, runtime, log }: OciDriverOptions): Promise<Drive
   if (init === undefined) throw toMissingInit();
   const layout = prepareStateLayout(stateDir);
   joinHolder(layout, log);
-  if (!hasSandboxes(layout)) removeBases(layout.base);
+  try {
+    if (!hasSandboxes(layout)) removeBases(layout.base);
+    return await chooseDriver(runtime, { layout, init, log });
+  } catch (error) {
+    if (!hasSandboxes(layout)) endHolder(layout);
+    throw error;
+  }
+}
+
+async function chooseDriver(asked: string | undefined, options: TrialOptions): Promise<Driver> {
   const passedOver: string[] = [];
-  for (const candidate of findRuntimes(runtime)) {
-    const trial = await chooseOrTry(candidate, { layout, init, log });
+  for (const candidate of findRuntimes(asked)) {
+    const trial = await chooseOrTry(candidate, options);
     if (trial.works) return trial.driver;
     passedOver.push(`${candidate.name}: ${trial.reason}`);
   }

@@ -14,7 +14,7 @@ const CAPABILITIES = [
   'CAP_SYS_CHROOT',
 ];
 
-export const GUEST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const GUEST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface ProcessOptions {
   readonly argv: readonly string[];

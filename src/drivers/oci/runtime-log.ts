@@ -10,7 +10,7 @@ export function readRuntimeErrors(path: string): string {
   }
 }
 
-export function parseRuntimeErrors(log: string): string {
+function parseRuntimeErrors(log: string): string {
   return log
     .split('\n')
     .map(parseEntry)

@@ -46,18 +46,22 @@ export class Sandboxes {
       this.#writeBundle(spec);
       await this.#start(spec);
     } catch (error) {
-      await this.remove(spec.id);
+      // The first error is the one to tell; a runtime that has gone cannot delete, and has started nothing.
+      await this.remove(spec.id).catch(() => this.#deleteFiles(spec.id));
       throw toDiskError(error, this.#options.layout.stateDir);
     }
   }
 
   /** Ends its init, and the kernel with it everything inside; then deletes its files. */
   async remove(id: string): Promise<void> {
-    const { layout } = this.#options;
     this.#facts.delete(id);
     await this.#delete(id);
     removeHiddenCgroup(toCgroupName(id));
-    rmSync(join(layout.sandboxes, id), { recursive: true, force: true });
+    this.#deleteFiles(id);
+  }
+
+  #deleteFiles(id: string): void {
+    rmSync(join(this.#options.layout.sandboxes, id), { recursive: true, force: true });
   }
 
   /**

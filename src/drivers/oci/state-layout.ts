@@ -17,7 +17,7 @@ export interface StateLayout {
   readonly runtimeChoice: string;
 }
 
-export function toStateLayout(stateDir: string): StateLayout {
+function toStateLayout(stateDir: string): StateLayout {
   return {
     stateDir,
     runtimeRoot: join(stateDir, 'run'),

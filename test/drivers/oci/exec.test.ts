@@ -142,13 +142,13 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     });
 
     it('by a signal that reaches its whole process group', async () => {
-      const exec = await bed.start(web, ['sh', '-c', 'trap "exit 7" TERM; echo ready; sleep 60']);
+      const exec = await bed.start(web, ['sh', '-c', 'trap "exit 7" TERM; sleep 60 & echo ready; wait']);
       void gather(exec.stderr);
       await waitForOutput(exec.stdout, 'ready');
       expect(exec.signal('TERM')).toBe(true);
       expect(await exec.ended).toEqual({ code: 7 });
       expect(exec.signal('TERM')).toBe(false);
-      expect((await sh('pgrep -x sleep -a | grep 60')).stdout).toBe('');
+      expect((await sh('pgrep -f "^sleep 60"')).stdout).toBe('');
     });
 
     it('with its background jobs, when it is killed', async () => {

@@ -140,7 +140,7 @@ function parentOf(pid: number): number {
 }
 
 function isGone(pid: number): boolean {
-  return /^State:\t[^Z]/m.test(tryRead(`/proc/${pid}/status`)) === false;
+  return !/^State:\t[^Z]/m.test(tryRead(`/proc/${pid}/status`));
 }
 
 function tryRead(path: string): string {

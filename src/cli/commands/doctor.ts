@@ -35,8 +35,9 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 
 /** What this machine has of what sandboxes are made with; nothing is tried. */
 export function findParts({ env }: Context): Parts {
+  const asked = env['SBX_RUNTIME'] || undefined;
   return {
-    runtimes: findRuntimes(env['SBX_RUNTIME'] || undefined),
+    runtimes: findRuntimes(asked).map(({ name, path }) => ({ name: asked ?? name, path })),
     init: findInit(),
     sleep: findProgram('sleep'),
   };

@@ -39,6 +39,7 @@ async function setUp(options: InstallOptions, context: Context): Promise<string>
 
 /** Where all runtimes that are here have been tried in vain, another may do. */
 async function tryOtherRuntime(cause: unknown, options: InstallOptions, context: Context): Promise<string> {
+  if (context.uid !== 0) throw toSetupError(cause, 'Sandboxes need root for now: sudo sbx setup');
   const other = findOtherRuntime(findParts(context));
   if (other === undefined || !(cause instanceof SbxError)) throw toSetupError(cause);
   const { runtimes } = await probeHost(context);
@@ -59,10 +60,10 @@ function requireAll(parts: Parts): void {
   );
 }
 
-function toSetupError(cause: unknown): unknown {
+function toSetupError(cause: unknown, hint?: string): unknown {
   if (!(cause instanceof SbxError)) return cause;
   return new SbxError('setup_failed', `Nothing is missing, but no sandbox works: ${cause.message}`, {
     cause,
-    hint: cause.hint,
+    hint: hint ?? 'See what is wrong with: sbx doctor',
   });
 }

@@ -1,0 +1,172 @@
+/** What the man pages and the README say beyond commander's tree. The numbers come from the code. */
+
+/** Status of `sbx exec` → when. `code` is what src/protocol/ exports. */
+export function toExecStatuses({ ERRORS, SBX_FAILED, toExitStatus }) {
+  const ended = (exit, reason = 'exited') => toExitStatus({ exit, reason });
+  const killed = ended({ signal: 'KILL' }, 'killed');
+  return [
+    [`${ended({ code: 0 })}–${ended({ code: 255 })}`, "the command's own exit code"],
+    [
+      `128+n`,
+      `the command died of signal n; ${killed} (KILL) also after a third Ctrl-C or when its sandbox was removed`,
+    ],
+    [ended({ code: 0 }, 'timeout'), 'the time of --timeout was over, whatever the command made of its TERM'],
+    [
+      SBX_FAILED,
+      'sbx itself failed, or cannot know how the command ended: bad usage, no such sandbox, no working runtime, the server is gone, our own output could not be written',
+    ],
+    [
+      ERRORS.cannot_execute.exit,
+      'the command was found but cannot be executed; also a bad working directory or user, or an argument that is too long',
+    ],
+    [ERRORS.command_not_found.exit, 'the command was not found in the sandbox'],
+  ];
+}
+
+export const OTHER_STATUSES = [
+  [0, 'it was done'],
+  [125, 'it was not; stderr says why, and what to type'],
+];
+
+export const ENVIRONMENT = {
+  SBX_STATE_DIR:
+    'Where the state of this user lies. The default is /var/lib/sbx for root, else sbx in XDG_STATE_HOME (or ~/.local/state). It must be private to its user.',
+  SBX_RUNTIME: 'The OCI runtime to use: crun, runc or a path. The option --runtime wins over it.',
+  TMPDIR: 'Where output of a command without --stream goes when it is larger than 8 MiB (default: /tmp).',
+  NO_COLOR: 'When it is set and not empty, no colours are used.',
+  PATH: 'Where the package manager is looked for first.',
+};
+
+export const FILES = {
+  '/var/lib/sbx':
+    'The state directory of root: sandboxes with their files, records of execs. SBX_STATE_DIR moves it.',
+  '/var/lib/sbx/sbx.sock': 'The socket on which the daemon listens.',
+  '/var/lib/sbx/daemon.json': 'What the running daemon says of itself.',
+  '/var/lib/sbx/daemon.log': "The daemon's log.",
+};
+
+export const MAIN = {
+  summary: 'run commands in sandboxes as if they ran here',
+  description: [
+    'A sandbox is an isolated place with its own files, processes and network. It sees the programs of this machine (/usr and /opt) read-only under a writable layer of its own, and none of its other files.',
+    'A daemon that starts by itself at the first command, and goes when it is idle, owns sandboxes and execs. Sandboxes survive it.',
+    'Results go to stdout. What is meant for people goes to stderr, each line of it beginning with "sbx: ".',
+  ],
+  statuses: 'sbx exec has these; the other commands have 0 when it was done and 125 when it was not.',
+  examples: [
+    ['Install what is missing, and see what works here', 'sbx setup', 'sbx doctor'],
+    ['Run one command in a sandbox of its own', 'sbx exec -- id'],
+    [
+      'Keep a sandbox for several commands',
+      'sbx create box',
+      'sbx exec box -- sh -c "echo hello > /workspace/note"',
+      'sbx exec box -- cat /workspace/note',
+      'sbx rm box',
+    ],
+  ],
+};
+
+const DAEMON_FILES = Object.keys(FILES);
+
+export const PAGES = {
+  exec: {
+    description: [
+      'Options stand before or after SANDBOX, up to -- or the first word of COMMAND. What follows is given to the command as it is and never joined into a shell string. Without a SANDBOX, write -- before the command.',
+      'A pipe, file or socket on stdin is forwarded in both modes; a terminal only with --stream. It is never read to its end before the command starts, and never waited for after the command has ended.',
+      'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
+      'The environment of the command is PATH, HOME, USER, LOGNAME, SHELL, HOSTNAME and LANG=C.UTF-8, and what -e and --env-file add: nothing of the caller.',
+      'Durations look like 500ms, 30s, 5m or 2h.',
+    ],
+    statuses: 'exec',
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME', 'TMPDIR'],
+    files: DAEMON_FILES,
+    examples: [
+      ['In the middle of a pipeline', 'cat access.log | sbx exec -- sort | uniq -c'],
+      ['Talk with a program line by line', 'sbx exec --stream box -- python3 -u server.py'],
+      ['With a limit of time; the status is then 124', 'sbx exec --timeout 30s box -- make test'],
+      ['With a variable of the caller, as another user', 'sbx exec -e LANG -u nobody box -- env'],
+    ],
+    seeAlso: ['create', 'doctor', 'setup'],
+  },
+  create: {
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    files: DAEMON_FILES,
+    examples: [
+      ['A sandbox that goes by itself', 'sbx create --ttl 2h --label job=42 box'],
+      ['In a script', 'name=$(sbx create)', 'sbx exec "$name" -- true', 'sbx rm "$name"'],
+    ],
+    seeAlso: ['exec', 'ls', 'rm'],
+  },
+  ls: {
+    environment: ['SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [['Remove them all', 'sbx ls -q | xargs -r sbx rm']],
+    seeAlso: ['create', 'inspect', 'rm'],
+  },
+  inspect: {
+    environment: ['SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [['The runtime of a sandbox', 'sbx inspect box | jq -r .runtime']],
+    seeAlso: ['create', 'ls'],
+  },
+  rm: {
+    description: [
+      'Execs that run in a removed sandbox end with status 137. It removes all that it can; the status is that of the first error.',
+    ],
+    environment: ['SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [['Remove two', 'sbx rm box other']],
+    seeAlso: ['create', 'ls'],
+  },
+  daemon: {
+    statuses: [
+      [0, 'it was done; with status: the daemon runs'],
+      [1, 'with status: the daemon does not run'],
+      [125, 'it was not done; stderr says why'],
+    ],
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    files: DAEMON_FILES,
+    examples: [['Use a new version when nothing runs', 'sbx daemon restart --if-idle']],
+    seeAlso: ['serve', 'doctor'],
+  },
+  serve: {
+    description: ['TERM, INT and HUP stop it. The execs that run are then ended; sandboxes survive.'],
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    files: DAEMON_FILES,
+    examples: [['Under a service manager', 'sbx serve --idle-exit 24h']],
+    seeAlso: ['daemon'],
+  },
+  setup: {
+    description: [
+      'Of the runtimes crun is preferred; runc is installed where crun is there and does not work. Where nothing is missing it only tries a sandbox. The output of the package manager goes to stderr.',
+      'Installing needs root. Without a terminal to ask on, and without --yes, it fails.',
+    ],
+    statuses: [
+      [0, 'a sandbox works here'],
+      [125, 'something is still missing, or nothing may be installed; stderr says what to type'],
+    ],
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME', 'PATH'],
+    files: DAEMON_FILES,
+    examples: [['In a script or an image', 'sbx setup --yes']],
+    seeAlso: ['doctor', 'exec'],
+  },
+  doctor: {
+    description: [
+      'Each line is "ok", a "note" (commands run, but something is worth to know), or a "problem", with what to type.',
+    ],
+    statuses: [
+      [0, 'commands can run here'],
+      [125, 'they cannot: at least one line is a problem'],
+    ],
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME', 'NO_COLOR'],
+    files: DAEMON_FILES,
+    examples: [['Before a job', 'sbx doctor || sbx setup --yes']],
+    seeAlso: ['setup', 'daemon'],
+  },
+  version: {
+    environment: [],
+    files: [],
+    examples: [['For a report of a bug', 'sbx version; sbx doctor']],
+    seeAlso: ['doctor'],
+  },
+};

@@ -58,7 +58,7 @@ function longNeedsNext(word: string, shapes: readonly OptionShape[]): boolean {
 
 /** `-nq` is two options; of `-eK=V` the rest is the value. */
 function shortsNeedNext(word: string, shapes: readonly OptionShape[]): boolean {
-  const letters = [...word.slice(1)];
+  const letters = Array.from(word.slice(1));
   for (const [index, letter] of letters.entries()) {
     const shape = shapes.find(({ short }) => short === `-${letter}`);
     if (shape === undefined) throw unknownOption(letters.length === 1 ? word : `-${letter} in ${word}`);

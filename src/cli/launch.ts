@@ -14,5 +14,5 @@ export function parseLaunch(text: string): Launch {
     if ((mask >> BigInt(number - 1)) & 1n) ignored.add(toSignalName(number));
   }
   const closed = /closed=([012]+)/.exec(text)?.[1] ?? '';
-  return { ignored, closed: new Set([...closed].map((fd) => Number(fd) as Descriptor)) };
+  return { ignored, closed: new Set(Array.from(closed, (fd) => Number(fd) as Descriptor)) };
 }

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { COMMANDS } from './program.ts';
+import { COMMANDS } from './command-table.ts';
 
 /** The whole command tree, for help, man pages and completion. */
 export async function createProgram(): Promise<Command> {

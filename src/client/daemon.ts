@@ -2,9 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { routes } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import { requestJson } from './answers.ts';
+import { requestStop } from './api.ts';
 import { createLocalTransport } from './local-transport.ts';
 import type { Connection, Transport } from './transport.ts';
 
@@ -76,8 +75,7 @@ export async function stopDaemon(
 ): Promise<void> {
   const connection = await found.transport.connect();
   try {
-    const json = { if_idle: options.ifIdle };
-    await requestJson(connection, { method: 'POST', path: routes.stop, json });
+    await requestStop(connection, options);
   } finally {
     connection.close();
   }

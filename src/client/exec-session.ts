@@ -48,7 +48,7 @@ export class ExecSession {
   #stdinConnection: Connection | undefined;
   #pump: StdinPump | undefined;
   #hasStarted = false;
-  #terminal: ExitEvent | SbxError | undefined;
+  #terminal: ExitEvent | Error | undefined;
 
   constructor(options: ExecSessionOptions) {
     this.id = options.request.id;
@@ -73,7 +73,7 @@ export class ExecSession {
       this.close();
     }
     if (this.#terminal === undefined) throw lost('the stream ended');
-    if (this.#terminal instanceof SbxError) throw this.#terminal;
+    if (this.#terminal instanceof Error) throw this.#terminal;
     this.#checkCounts(this.#terminal);
     return this.#terminal;
   }
@@ -123,8 +123,7 @@ export class ExecSession {
 
   async #follow(answer: StreamAnswer): Promise<void> {
     const silence = new SilenceWatch(CUT_MS, () => {
-      this.#end(lost(`nothing was heard for ${CUT_MS / 1000} s`));
-      this.#connection?.close();
+      this.#fail(lost(`nothing was heard for ${CUT_MS / 1000} s`));
     });
     const parser = new SseParser((raw) => {
       const event = parseExecEvent(raw);
@@ -157,7 +156,7 @@ export class ExecSession {
         if (event.closed) this.#pump?.stop();
         break;
       case 'gap':
-        this.#end(lost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
+        this.#fail(lost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
         break;
       case 'exit':
         this.#end(event);
@@ -171,7 +170,7 @@ export class ExecSession {
 
   #takeOutput({ type, offset, bytes }: OutputEvent): void {
     if (offset !== this.#received[type]) {
-      this.#end(lost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
+      this.#fail(lost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
       return;
     }
     this.#received[type] += bytes.length;
@@ -200,10 +199,15 @@ export class ExecSession {
       if (this.#terminal !== undefined) this.#pump.stop();
       await this.#pump.run();
     } catch (error) {
-      // An exec that has ended takes no stdin; its event stream tells how it ended.
-      if (error instanceof SbxError && (error.code === 'stdin_offset' || error.code === 'stdin_ended'))
-        this.#end(error);
+      this.#failStdin(error as Error);
     }
+  }
+
+  /** Input that cannot be sent is never left out in silence, unless the exec has ended: then nobody wants it. */
+  #failStdin(error: Error): void {
+    const code = error instanceof SbxError ? error.code : 'internal';
+    if (code === 'exec_ended' || code === 'exec_not_found') return;
+    this.#fail(code === 'server_unreachable' ? lost(`stdin cannot be sent: ${error.message}`, error) : error);
   }
 
   /** Posts on the control connection, in order; the body is made when its turn comes. */
@@ -217,11 +221,16 @@ export class ExecSession {
     return posted;
   }
 
-  #end(terminal: ExitEvent | SbxError): void {
+  #end(terminal: ExitEvent | Error): void {
     if (this.#terminal !== undefined) return;
     this.#terminal = terminal;
     this.#pump?.stop();
-    if (terminal instanceof SbxError && terminal.code === 'session_lost') this.#connection?.close();
+  }
+
+  /** We cannot go on: the server loses its client, and ends the exec. */
+  #fail(error: Error): void {
+    this.#end(error);
+    this.#connection?.close();
   }
 
   #checkCounts({ bytes, closed }: ExitEvent): void {

@@ -58,8 +58,8 @@ class LocalConnection implements Connection {
     this.opened = new Promise((resolve, reject) => {
       this.#socket.once('connect', resolve);
       this.#socket.on('error', (error) => {
-        this.#fail(error);
-        reject(this.#failure as Error);
+        const failure = this.#fail(error);
+        reject(failure);
       });
     });
     this.#socket.on('close', () => {
@@ -160,13 +160,16 @@ class LocalConnection implements Connection {
     this.#socket.write(text, 'latin1');
   }
 
-  #fail(cause: Error): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = unreachable(this.#path, cause);
+  /** The first failure is the one that counts. */
+  #fail(cause: Error): Error {
+    if (this.#failure !== undefined) return this.#failure;
+    const failure = unreachable(this.#path, cause);
+    this.#failure = failure;
     this.#socket.destroy();
     const failed = this.#pending;
     this.#pending = undefined;
-    failed?.fail(this.#failure);
+    failed?.fail(failure);
+    return failure;
   }
 }
 

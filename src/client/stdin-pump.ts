@@ -4,7 +4,7 @@ import type { Connection, Upload } from './transport.ts';
 
 /** Where the bytes of stdin come from. */
 export interface StdinSource {
-  /** The next bytes as they arrive, or null at the end. Nothing is read ahead of the call. */
+  /** The next bytes as they arrive, or null at the end. @throws SbxError `input_failed` */
   read(): Promise<Buffer | null>;
   /** Stops reading and closes the source, so that its writer meets SIGPIPE. A read under way gives null. */
   destroy(): void;
@@ -41,15 +41,15 @@ export class StdinPump {
     for (;;) {
       const chunk = await this.#source.read();
       await this.#ending;
-      if (this.#isStopped) return;
+      if (this.#hasStopped()) return;
       if (chunk === null) break;
       await this.#send(chunk);
     }
     this.#endBody();
     await this.#ending;
-    if (this.#isStopped) return;
+    if (this.#hasStopped()) return;
     const json = { offset: this.#offset };
-    await requestJson<StdinAnswer>(this.#connection, {
+    await requestJson(this.#connection, {
       method: 'POST',
       path: routes.stdinEnd(this.#id),
       json,
@@ -61,6 +61,10 @@ export class StdinPump {
     this.#isStopped = true;
     clearTimeout(this.#body?.timer);
     this.#source.destroy();
+  }
+
+  #hasStopped(): boolean {
+    return this.#isStopped;
   }
 
   async #send(chunk: Buffer): Promise<void> {
@@ -86,7 +90,8 @@ export class StdinPump {
     this.#body = undefined;
     clearTimeout(body.timer);
     this.#ending = body.upload.end().then((answer) => {
-      if (parseAnswer<StdinAnswer>(answer).closed) this.stop();
+      const { closed } = parseAnswer(answer) as StdinAnswer;
+      if (closed) this.stop();
     });
     // Whoever awaits it is told; that it fails while nobody does is no crash.
     this.#ending.catch(() => undefined);

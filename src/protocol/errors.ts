@@ -57,6 +57,7 @@ export const ERRORS = {
   shutting_down: { http: 503, exit: SBX_FAILED, hint: 'Try again in a moment' },
   busy: { http: 409, exit: SBX_FAILED, hint: 'Wait for its execs to end, or end them with: sbx daemon stop' },
   session_lost: { http: 0, exit: SBX_FAILED, hint: 'How the command ended is not known' },
+  input_failed: { http: 0, exit: SBX_FAILED, hint: 'The command was ended; it has not got all of its input' },
   output_failed: { http: 0, exit: SBX_FAILED, hint: 'The command was ended; part of its output is missing' },
   setup_failed: { http: 0, exit: SBX_FAILED, hint: 'See what works here with: sbx doctor' },
   route_not_found: { http: 404, exit: SBX_FAILED, hint: 'The API begins at /api/v1' },

@@ -44,7 +44,7 @@ export class ExecRegistry {
 
   /** Takes over the records of an earlier daemon. Its execs died with it: what ran then is lost. */
   load(): void {
-    const records = readRecords<ExecRecord>(this.#options.directory);
+    const records = readRecords(this.#options.directory) as { name: string; record: ExecRecord | null }[];
     records.sort((a, b) => (a.record?.created ?? '').localeCompare(b.record?.created ?? ''));
     for (const { name, record } of records) {
       if (record === null) this.#delete(name);
@@ -120,7 +120,7 @@ export class ExecRegistry {
     this.#lingering.set(exec.id, exec);
     this.#record(exec);
     this.#keep(exec.record);
-    void exec.whenRead.then(() => this.#lingering.delete(exec.id));
+    void exec.readers.allRead.then(() => this.#lingering.delete(exec.id));
     if (isFresh) this.#removeFresh(exec.sandbox);
   }
 

@@ -26,8 +26,6 @@ interface ById {
   Params: { id: string };
 }
 
-const FROM_START: StreamBytes = { stdout: 0, stderr: 0 };
-
 /** Execs: started and shown in one request or in two, and steered by small requests of their own. */
 export function addExecRoutes(app: FastifyInstance, options: AppOptions): void {
   const turns = new Turns();
@@ -56,7 +54,7 @@ function addStartRoute(app: FastifyInstance, { execs, owner }: AppOptions, open:
         await execs.start(exec);
         return reply.code(201).send(exec.record);
       }
-      exec.attachClient((source) => open(reply, source, FROM_START));
+      exec.readers.addClient((source, from) => open(reply, source, from));
       await execs.start(exec);
       return reply;
     },
@@ -69,7 +67,8 @@ function addReadRoutes(app: FastifyInstance, { execs, owner }: AppOptions, open:
     execs.getRecord(request.params.id, owner),
   );
   app.get<ById>('/api/v1/execs/:id/events', { schema: execSchema }, (request, reply) => {
-    execs.get(request.params.id, owner).attachWatcher((source, from) => open(reply, source, from));
+    const exec = execs.get(request.params.id, owner);
+    exec.readers.addWatcher((source, from) => open(reply, source, from), exec.kept);
     return reply;
   });
 }

@@ -71,7 +71,7 @@ export class ExecStdin {
         try {
           this.#take(at, chunk);
         } catch (error) {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }
         at += chunk.length;

@@ -17,10 +17,11 @@ import {
 } from '../protocol/events.ts';
 import type { Exit, ExitReason } from '../protocol/exit.ts';
 import { DrainClock } from './drain-clock.ts';
-import type { EventSource, EventStream } from './event-stream.ts';
-import { ExecLog, type LogPiece } from './exec-log.ts';
-import { ExecOutput } from './exec-output.ts';
+import { ExecLog } from './exec-log.ts';
+import { ExecOutputs } from './exec-outputs.ts';
+import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
+import { Timers } from './timers.ts';
 
 /** After the main process has ended, how long its pipes are read on for what others write into them. */
 const DRAIN_MS = 2_000;
@@ -49,24 +50,28 @@ export class Exec {
   #startedAt = 0;
   #state: ExecState = 'created';
   #process: ExecProcess | undefined;
-  #outputs: Partial<Record<OutputStream, ExecOutput>> = {};
+  #outputs: ExecOutputs | undefined;
   #exit: Exit | null = null;
   /** Why we ended it, where we did. */
   #cause: ExitReason | undefined;
   #terminal: TerminalEvent | undefined;
-  #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Timers();
   readonly #drain = new DrainClock(DRAIN_MS, () => {
     this.#finishDrained();
   });
   #isDrainOver = false;
   #isDiscarding = false;
-  /** The reader that holds the child back and whose going ends it. */
-  #client: EventStream | undefined;
-  readonly #watchers = new Set<EventStream>();
-  #onRead: () => void = () => undefined;
-  /** Resolves when the exec has ended and no reader is left. */
-  readonly whenRead = new Promise<void>((resolve) => {
-    this.#onRead = resolve;
+  readonly readers = new ExecReaders({
+    next: (offsets, limit) => this.#log.next(offsets, limit),
+    terminal: () => this.#terminal,
+    onClientSent: (offsets) => {
+      // For a reader without a window, what the socket took counts as acknowledged.
+      if (this.#request.window === undefined) this.acknowledge(offsets);
+      else this.#outputs?.poke();
+    },
+    onClientGone: () => {
+      this.#onClientGone();
+    },
   });
 
   constructor({ request, sandbox, owner, onEnd }: ExecOptions) {
@@ -76,7 +81,7 @@ export class Exec {
     this.#request = request;
     this.#onEnd = onEnd;
     this.stdin = new ExecStdin(() => {
-      this.#tell({ type: 'stdin', ...this.stdin.answer });
+      this.readers.tell({ type: 'stdin', ...this.stdin.answer });
     });
   }
 
@@ -123,26 +128,9 @@ export class Exec {
     }
   }
 
-  /** The owner client's stream: it gets everything from the first byte. */
-  attachClient(open: (source: EventSource) => EventStream): EventStream {
-    const windowed = this.#request.window !== undefined;
-    this.#client = open(
-      this.#sourceFor((sent) => {
-        if (!windowed) this.acknowledge(sent);
-        this.#pokeOutputs();
-      }),
-    );
-    return this.#client;
-  }
-
-  /** A stream that watches from what is still kept; it holds nothing back. */
-  attachWatcher(open: (source: EventSource, from: StreamBytes) => EventStream): EventStream {
-    const watcher = open(
-      this.#sourceFor(() => undefined),
-      this.#log.acknowledged,
-    );
-    this.#watchers.add(watcher);
-    return watcher;
+  /** The offsets from which on everything is still kept. */
+  get kept(): StreamBytes {
+    return this.#log.acknowledged;
   }
 
   acknowledge(offsets: AckRequest): void {
@@ -150,12 +138,12 @@ export class Exec {
       const offset = offsets[stream];
       if (offset !== undefined) this.#log.acknowledge(stream, offset);
     }
-    this.#pokeOutputs();
+    this.#outputs?.poke();
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
   closeStream(stream: OutputStream): void {
-    this.#outputs[stream]?.close();
+    this.#outputs?.close(stream);
   }
 
   /** Sends a signal to the process group; KILL ends the exec for the reason `killed`. */
@@ -178,7 +166,7 @@ export class Exec {
     this.#cause ??= reason;
     if (reason === 'client_gone') this.#process?.signal('HUP');
     this.#process?.signal('TERM');
-    this.#after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
+    this.#timers.after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
       this.kill(reason);
     });
   }
@@ -188,26 +176,31 @@ export class Exec {
     const known =
       error instanceof SbxError ? error : new SbxError('internal', String(error), { cause: error });
     this.#finish('failed', { type: 'error', error: known.toBody() });
-    this.#outputs.stdout?.close();
-    this.#outputs.stderr?.close();
   }
 
   /** Lets go of connections and timers; the server goes. */
   destroy(): void {
-    this.#clearTimers();
-    this.#client?.destroy();
-    for (const watcher of this.#watchers) watcher.destroy();
+    this.#timers.clear();
+    this.readers.destroy();
   }
 
   #run(process: ExecProcess): void {
     this.#process = process;
     this.#state = 'running';
     this.#startedAt = performance.now();
-    for (const stream of OUTPUT_STREAMS) this.#outputs[stream] = this.#open(stream, process[stream]);
+    this.#outputs = new ExecOutputs(process, {
+      append: (stream, chunk) => {
+        this.#append(stream, chunk);
+      },
+      hasCredit: (stream) => this.#hasCredit(stream),
+      onChange: () => {
+        this.#advance();
+      },
+    });
     this.stdin.connect(process.stdin);
-    this.#tell({ type: 'started', exec: this.id, sandbox: this.sandbox.name, time: Date.now() });
+    this.readers.tell({ type: 'started', exec: this.id, sandbox: this.sandbox.name, time: Date.now() });
     if (this.#request.timeout_ms !== undefined) {
-      this.#after(this.#request.timeout_ms, () => {
+      this.#timers.after(this.#request.timeout_ms, () => {
         this.end('timeout');
       });
     }
@@ -219,56 +212,38 @@ export class Exec {
     if (cause !== undefined) this.end(cause);
   }
 
-  #open(stream: OutputStream, pipe: ExecProcess['stdout']): ExecOutput {
-    return new ExecOutput(pipe, {
-      append: (chunk) => {
-        this.#append(stream, chunk);
-      },
-      hasCredit: () => this.#hasCredit(stream),
-      onChange: () => {
-        this.#advance();
-      },
-    });
-  }
-
   #append(stream: OutputStream, chunk: Uint8Array): void {
     if (this.#isDiscarding) {
       this.#log.skip(stream, chunk.length);
       return;
     }
     this.#log.append(stream, chunk, Date.now());
-    this.#client?.wake();
-    for (const watcher of this.#watchers) watcher.wake();
+    this.readers.wake();
   }
 
   #hasCredit(stream: OutputStream): boolean {
     if (this.#isDiscarding) return true;
-    if (this.#client?.isBehind) return false;
+    if (this.readers.isClientBehind) return false;
     const window = this.#request.window?.[stream] ?? DEFAULT_WINDOW;
     return this.#log.unacknowledged(stream) + READ_BYTES <= window;
   }
 
-  #pokeOutputs(): void {
-    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.poke();
-  }
-
   #reap(exit: Exit): void {
     this.#exit = exit;
-    this.#clearTimers();
+    this.#timers.clear();
     this.stdin.close();
-    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.settle();
+    this.#outputs?.settle();
     this.#advance();
   }
 
   /** Decides, whenever a stream or the process has changed, whether the exec has ended. */
   #advance(): void {
-    if (this.#exit === null || this.hasEnded) return;
-    const open = Object.values(this.#outputs).filter((output) => !output.isOver);
-    const mustWait = open.some((output) => output.isOwing);
-    if (open.length === 0 || (this.#isDrainOver && !mustWait)) {
+    const outputs = this.#outputs;
+    if (outputs === undefined || this.#exit === null || this.hasEnded) return;
+    if (outputs.areOver || (this.#isDrainOver && !outputs.isAnyOwing)) {
       this.#drain.pause();
-      this.#finishExited(open.length > 0);
-    } else if (open.some((output) => output.isStalled)) this.#drain.pause();
+      this.#finishExited(outputs);
+    } else if (outputs.isAnyStalled) this.#drain.pause();
     else if (!this.#isDrainOver) this.#drain.run();
   }
 
@@ -277,16 +252,16 @@ export class Exec {
     this.#advance();
   }
 
-  #finishExited(isTruncated: boolean): void {
+  #finishExited(outputs: ExecOutputs): void {
     const reason = this.#cause ?? (this.#process?.wasOutOfMemory() ? 'out_of_memory' : 'exited');
-    const closed = OUTPUT_STREAMS.filter((stream) => this.#outputs[stream]?.isClosed);
-    for (const stream of OUTPUT_STREAMS) this.#outputs[stream]?.discard();
+    const isTruncated = !outputs.areOver;
+    outputs.discard();
     this.#finish('exited', {
       type: 'exit',
       exit: this.#exit,
       reason,
       bytes: this.#log.written,
-      closed,
+      closed: outputs.closed,
       drain_truncated: isTruncated,
       duration_ms: Math.round(performance.now() - this.#startedAt),
     });
@@ -297,58 +272,17 @@ export class Exec {
     this.#state = state;
     this.#ended = new Date();
     this.#terminal = terminal;
-    this.#clearTimers();
+    this.#timers.clear();
     this.stdin.close();
     this.#onEnd(this);
-    this.#client?.wake();
-    for (const watcher of this.#watchers) watcher.wake();
-    this.#checkRead();
-  }
-
-  #checkRead(): void {
-    if (this.hasEnded && this.#client === undefined && this.#watchers.size === 0) this.#onRead();
-  }
-
-  #sourceFor(onSent: (offsets: StreamBytes) => void): EventSource {
-    return {
-      next: (offsets: StreamBytes, limit: number): LogPiece | undefined => this.#log.next(offsets, limit),
-      terminal: () => this.#terminal,
-      onSent,
-      onClosed: (stream) => {
-        this.#detach(stream);
-      },
-    };
-  }
-
-  #detach(stream: EventStream): void {
-    if (stream === this.#client) this.#onClientGone();
-    else this.#watchers.delete(stream);
-    this.#checkRead();
+    this.readers.wake();
+    this.readers.checkAllRead();
   }
 
   /** Nobody holds the child back any more, and nobody waits for its end. */
   #onClientGone(): void {
-    this.#client = undefined;
     this.#isDiscarding = true;
     this.acknowledge(this.#log.written);
     if (!this.hasEnded) this.end('client_gone');
-  }
-
-  #tell(event: Parameters<EventStream['send']>[0]): void {
-    this.#client?.send(event);
-    for (const watcher of this.#watchers) watcher.send(event);
-  }
-
-  #after(ms: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, ms);
-    this.#timers.add(timer);
-  }
-
-  #clearTimers(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
   }
 }

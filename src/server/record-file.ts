@@ -17,14 +17,14 @@ export function writeRecord(directory: string, record: object): void {
 }
 
 /** The records of all directories under `parent`; null for a directory whose record is missing or torn. */
-export function readRecords<T>(parent: string): { name: string; record: T | null }[] {
+export function readRecords(parent: string): { name: string; record: object | null }[] {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  return readdirSync(parent).map((name) => ({ name, record: readRecord<T>(join(parent, name)) }));
+  return readdirSync(parent).map((name) => ({ name, record: readRecord(join(parent, name)) }));
 }
 
-function readRecord<T>(directory: string): T | null {
+function readRecord(directory: string): object | null {
   try {
-    const record = JSON.parse(readFileSync(join(directory, RECORD), 'utf8')) as T & { schema: unknown };
+    const record = JSON.parse(readFileSync(join(directory, RECORD), 'utf8')) as { schema?: unknown };
     return record.schema === 1 ? record : null;
   } catch {
     return null;

@@ -47,8 +47,9 @@ export class SandboxRegistry {
 
   /** Takes over what an earlier daemon left; what it left half made, or made for an exec that died with it, is removed. */
   async load(): Promise<void> {
-    for (const { name, record } of readRecords<SandboxRecord>(this.#options.directory)) {
-      if (record !== null && !record.fresh) this.#add(record);
+    for (const { name, record } of readRecords(this.#options.directory)) {
+      const sandbox = record as SandboxRecord | null;
+      if (sandbox !== null && !sandbox.fresh) this.#add(sandbox);
       else await this.#options.driver.removeSandbox(name);
     }
   }

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
-import { requestJson } from '../../client/answers.ts';
-import { routes, type CreateSandboxRequest, type Network, type SandboxStatus } from '../../protocol/api.ts';
+import { createSandbox } from '../../client/api.ts';
+import type { CreateSandboxRequest, Network } from '../../protocol/api.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { parseSandboxName } from '../../protocol/names.ts';
@@ -50,7 +50,7 @@ export function parseCreate(args: readonly string[]): CreateOptions {
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const { request, runtime } = parseCreate(args);
   const { name } = await withConnection(context, { runtime }, (connection) =>
-    requestJson<SandboxStatus>(connection, { method: 'POST', path: routes.sandboxes, json: request }),
+    createSandbox(connection, request),
   );
   await context.print(`${name}\n`);
   return 0;

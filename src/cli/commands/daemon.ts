@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { requestJson } from '../../client/answers.ts';
+import { readHealth } from '../../client/api.ts';
 import { findDaemon, openDaemon, stopDaemon, type Found } from '../../client/daemon.ts';
-import { routes, type HealthAnswer } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { toDaemonOptions } from '../connect.ts';
 import type { Context } from '../context.ts';
@@ -41,7 +40,7 @@ async function printStatus(context: Context): Promise<number> {
     return 1;
   }
   const connection = await found.transport.connect();
-  const health = await requestJson<HealthAnswer>(connection, { method: 'GET', path: routes.health });
+  const health = await readHealth(connection);
   connection.close();
   const { pid, version, runtime, sandboxes, running, uptime_ms } = health;
   const seconds = Math.round(uptime_ms / 1000);

@@ -13,7 +13,7 @@ import { diagnose } from '../doctor/findings.ts';
 import { formatDiagnosis } from '../doctor/format.ts';
 import { findStateDirFacts } from '../doctor/state-dir.ts';
 import { findDescriptorKind } from '../io/descriptor-kind.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 import type { Parts } from '../setup/needs.ts';
 
 export function createDoctorCommand(): Command {
@@ -25,7 +25,7 @@ export function createDoctorCommand(): Command {
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  parseOptions(createDoctorCommand(), args);
+  parseWords(createDoctorCommand(), args);
   const { facts, endedBy } = await holdSignals(context, () => findFacts(context));
   if (endedBy !== undefined) return 128 + toSignalNumber(endedBy);
   const diagnosis = diagnose(facts);

@@ -8,7 +8,7 @@ import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { runExec } from '../exec/run-exec.ts';
 import { resolveEnvironment } from '../options/environment.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
 
 /** `sbx exec` as it was typed, every value parsed. */
@@ -77,7 +77,7 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
   }));
   const split = splitExecArgv(args, shapes);
   requireUtf8Arguments(args);
-  const flags = parseOptions<Flags>(command, split.options);
+  const { flags } = parseWords<Flags>(command, split.options);
   if (split.command.length === 0) throw noCommand(split.sandbox);
   return {
     sandbox: split.sandbox,

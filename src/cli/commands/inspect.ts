@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { requestJson } from '../../client/answers.ts';
-import { routes, type SandboxStatus } from '../../protocol/api.ts';
+import { inspectSandbox } from '../../client/api.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { parseWords } from '../options/parse-options.ts';
@@ -15,7 +14,7 @@ export function createInspectCommand(): Command {
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const { words } = parseWords(createInspectCommand(), args);
   const status = await withConnection(context, {}, (connection) =>
-    requestJson<SandboxStatus>(connection, { method: 'GET', path: routes.sandbox(words[0] as string) }),
+    inspectSandbox(connection, words[0] as string),
   );
   await context.print(`${JSON.stringify(status, null, 2)}\n`);
   return 0;

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import { requestJson } from '../../client/answers.ts';
-import { routes, type SandboxStatus } from '../../protocol/api.ts';
+import { listSandboxes } from '../../client/api.ts';
+import type { SandboxStatus } from '../../protocol/api.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 import { formatTable } from '../output/table.ts';
 
 export function createLsCommand(): Command {
@@ -14,10 +14,10 @@ export function createLsCommand(): Command {
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { quiet } = parseOptions<{ quiet?: true }>(createLsCommand(), args);
-  const { sandboxes } = await withConnection(context, {}, (connection) =>
-    requestJson<{ sandboxes: SandboxStatus[] }>(connection, { method: 'GET', path: routes.sandboxes }),
-  );
+  const {
+    flags: { quiet },
+  } = parseWords<{ quiet?: true }>(createLsCommand(), args);
+  const sandboxes = await withConnection(context, {}, listSandboxes);
   if (quiet) await context.print(sandboxes.map(({ name }) => `${name}\n`).join(''));
   else
     await context.print(

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { requestJson } from '../../client/answers.ts';
-import { routes } from '../../protocol/api.ts';
+import { removeSandbox } from '../../client/api.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { parseWords } from '../options/parse-options.ts';
@@ -20,7 +19,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
     let status = 0;
     for (const name of words) {
       try {
-        await requestJson(connection, { method: 'DELETE', path: routes.sandbox(name) });
+        await removeSandbox(connection, name);
       } catch (error) {
         status ||= reportError(error, context);
       }

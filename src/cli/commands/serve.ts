@@ -7,7 +7,7 @@ import { Daemon } from '../../server/daemon.ts';
 import { prepareStateDir } from '../../server/state-dir.ts';
 import { findStateDir } from '../../client/state-location.ts';
 import type { Context } from '../context.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 
 export interface ServeOptions {
   readonly stateDir: string;
@@ -38,7 +38,7 @@ export function createServeCommand(): Command {
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const flags = parseOptions<Flags>(createServeCommand(), args);
+  const { flags } = parseWords<Flags>(createServeCommand(), args);
   const { env, uid, home } = context;
   return runServe(
     {

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { SbxError } from '../../protocol/errors.ts';
 import { toDaemonOptions } from '../connect.ts';
 import type { Context } from '../context.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 import { install, type InstallOptions } from '../setup/install.ts';
 import { findNeeds, findOtherRuntime, formatNeeds, type Parts } from '../setup/needs.ts';
 import { trySandbox } from '../setup/try-sandbox.ts';
@@ -18,7 +18,9 @@ export function createSetupCommand(): Command {
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { yes } = parseOptions<{ yes?: true }>(createSetupCommand(), args);
+  const {
+    flags: { yes },
+  } = parseWords<{ yes?: true }>(createSetupCommand(), args);
   await context.print(`${await setUp({ isAgreed: yes ?? false }, context)}\n`);
   return 0;
 }

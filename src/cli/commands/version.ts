@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { PROTOCOL } from '../../protocol/api.ts';
 import type { Context } from '../context.ts';
-import { parseOptions } from '../options/parse-options.ts';
+import { parseWords } from '../options/parse-options.ts';
 
 export function createVersionCommand(): Command {
   return new Command('version')
@@ -10,7 +10,7 @@ export function createVersionCommand(): Command {
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  parseOptions(createVersionCommand(), args);
+  parseWords(createVersionCommand(), args);
   await context.print(`sbx ${context.version}, protocol ${PROTOCOL}\n`);
   return 0;
 }

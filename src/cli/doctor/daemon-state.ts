@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { requestJson } from '../../client/answers.ts';
+import { readHealth } from '../../client/api.ts';
 import { findDaemon, type Found } from '../../client/daemon.ts';
-import { routes, type HealthAnswer } from '../../protocol/api.ts';
 import type { DaemonFacts } from './facts.ts';
 
 /** A daemon that works answers at once, also a busy one. */
@@ -30,9 +29,6 @@ async function askHealth({ transport }: Found, signal: AbortSignal): Promise<Dae
   signal.addEventListener('abort', () => {
     connection.close();
   });
-  const { pid, version, runtime } = await requestJson<HealthAnswer>(connection, {
-    method: 'GET',
-    path: routes.health,
-  });
+  const { pid, version, runtime } = await readHealth(connection);
   return { state: 'running', pid, version, runtime };
 }

@@ -2,7 +2,7 @@ import { ExecSession } from '../../client/exec-session.ts';
 import type { StdinSource } from '../../client/stdin-pump.ts';
 import type { Transport } from '../../client/transport.ts';
 import type { StartExecRequest } from '../../protocol/api.ts';
-import { SbxError } from '../../protocol/errors.ts';
+import { type SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type ExitEvent, type OutputStream } from '../../protocol/events.ts';
 import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
 import type { ExecOptions } from '../commands/exec.ts';

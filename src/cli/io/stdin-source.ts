@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import type { StdinSource } from '../../client/stdin-pump.ts';
+import { SbxError } from '../../protocol/errors.ts';
 import { findDescriptorKind } from './descriptor-kind.ts';
 import { POLLIN, type LazyPoll } from './polled.ts';
 
@@ -96,6 +97,7 @@ function createPolledSource(poll: LazyPoll): StdinSource {
       const length = readSync(0, buffer);
       return length === 0 ? null : buffer.subarray(0, length);
     } catch (error) {
+      // A peer that reset the connection has ended it.
       return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? undefined : null;
     }
   };
@@ -123,8 +125,12 @@ function createFileSource(): StdinSource {
   return {
     read: async () => {
       if (isDestroyed) return null;
-      const { bytesRead, buffer } = await readAsync(0, Buffer.allocUnsafe(CHUNK), 0, CHUNK, null);
-      return bytesRead === 0 || isDestroyed ? null : buffer.subarray(0, bytesRead);
+      try {
+        const { bytesRead, buffer } = await readAsync(0, Buffer.allocUnsafe(CHUNK), 0, CHUNK, null);
+        return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
+      } catch (cause) {
+        throw new SbxError('input_failed', `Cannot read stdin: ${(cause as Error).message}`, { cause });
+      }
     },
     destroy: () => {
       isDestroyed = true;

@@ -8,10 +8,6 @@ export interface ParsedWords<Flags> {
 }
 
 /** @throws SbxError `usage`, and whatever the options' own parsers throw */
-export function parseOptions<Flags extends object>(command: Command, args: readonly string[]): Flags {
-  return parseWords<Flags>(command, args).flags;
-}
-
 export function parseWords<Flags extends object>(
   command: Command,
   args: readonly string[],

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { requestJson } from '../../client/answers.ts';
+import { readHealth } from '../../client/api.ts';
 import { findDaemon, openDaemon, stopDaemon, type DaemonOptions } from '../../client/daemon.ts';
 import { ExecSession, type OutputTarget } from '../../client/exec-session.ts';
 import type { Transport } from '../../client/transport.ts';
-import { routes, type HealthAnswer } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 
 /**
@@ -31,7 +30,7 @@ async function tryOnce(transport: Transport): Promise<string> {
   }
   const connection = await transport.connect();
   try {
-    return (await requestJson<HealthAnswer>(connection, { method: 'GET', path: routes.health })).runtime;
+    return (await readHealth(connection)).runtime;
   } finally {
     connection.close();
   }

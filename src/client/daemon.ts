@@ -3,6 +3,7 @@ import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, truncateSync }
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SbxError } from '../protocol/errors.ts';
+import { readProcessStat } from '../posix/process-stat.ts';
 import { requestStop } from './api.ts';
 import { createLocalTransport } from './local-transport.ts';
 import type { Connection, Transport } from './transport.ts';
@@ -69,19 +70,14 @@ export function readDaemonFile(stateDir: string): DaemonFile | undefined {
 }
 
 /** Asks the daemon to stop and waits until it has gone. @throws SbxError `busy` */
-export async function stopDaemon(
-  found: Found,
-  options: { stateDir: string; ifIdle: boolean },
-): Promise<void> {
+export async function stopDaemon(found: Found, options: { ifIdle: boolean }): Promise<void> {
   const connection = await found.transport.connect();
   try {
     await requestStop(connection, options);
   } finally {
     connection.close();
   }
-  while (readDaemonFile(options.stateDir)?.instance === found.file.instance && isAlive(found.file.pid)) {
-    await sleep(10);
-  }
+  while (isRunning(found.file)) await sleep(10);
 }
 
 /** A daemon of our version, or one that is busy and speaks our protocol; an idle one of another version is stopped. */
@@ -89,7 +85,7 @@ async function isUsable(found: Found, options: DaemonOptions): Promise<boolean> 
   const hasOurRuntime = options.runtime === undefined || options.runtime === found.file.runtime;
   if (found.file.version === options.version && hasOurRuntime) return true;
   try {
-    await stopDaemon(found, { stateDir: options.stateDir, ifIdle: true });
+    await stopDaemon(found, { ifIdle: true });
     return false;
   } catch (error) {
     if (!(error instanceof SbxError) || error.code !== 'busy') throw error;
@@ -186,11 +182,8 @@ function withFirst(transport: Transport, first: Connection): Transport {
   };
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** The process itself, and not another that has got its number since. A zombie has gone. */
+function isRunning({ pid, start_time }: DaemonFile): boolean {
+  const stat = readProcessStat(pid);
+  return stat?.startTime === start_time && stat.state !== 'Z';
 }

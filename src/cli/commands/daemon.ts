@@ -52,7 +52,7 @@ async function printStatus(context: Context): Promise<number> {
 
 async function stop(context: Context, { ifIdle }: { ifIdle: boolean }): Promise<number> {
   const found = await findOwn(context);
-  if (found !== undefined) await stopDaemon(found, { stateDir: toDaemonOptions(context).stateDir, ifIdle });
+  if (found !== undefined) await stopDaemon(found, { ifIdle });
   return 0;
 }
 

@@ -17,7 +17,7 @@ export async function trySandbox(options: DaemonOptions): Promise<string> {
   }
   // A daemon that began with a runtime that has been removed since knows of no other.
   const found = await findDaemon(options);
-  if (found !== undefined) await stopDaemon(found, { stateDir: options.stateDir, ifIdle: true });
+  if (found !== undefined) await stopDaemon(found, { ifIdle: true });
   return tryOnce(await openDaemon(options));
 }
 

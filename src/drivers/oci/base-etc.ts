@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync 
 import { readlinkSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ETC_ALLOW_LIST, ETC_HOST_NETWORK, GROUP, PASSWD } from './etc-allow-list.ts';
+import { withGuestUmask } from './guest-umask.ts';
 
 interface Entry {
   /** Below `/etc`. */
@@ -12,28 +13,30 @@ interface Entry {
 
 /**
  * Prepares the lower layer of every sandbox's `/etc` under `base` and returns its path. It is made once for each
- * state of this machine's files, never changed, because sandboxes that run have it mounted.
+ * state of this machine's files, never changed, because sandboxes that run have it mounted. What was made for earlier
+ * states is removed where nobody uses it.
  */
-export function prepareBaseEtc(base: string): string {
+export function prepareBaseEtc(base: string, isInUse: boolean): string {
   const entries = listEntries();
   const target = join(base, `etc-${toKey(entries)}`);
   if (existsSync(target)) return target;
+  if (!isInUse) removeAll(base);
   const draft = join(base, `draft-${randomUUID()}`);
-  mkdirSync(draft, { recursive: true, mode: 0o755 });
-  for (const entry of entries) copyEntry(entry, draft);
-  writeFileSync(join(draft, 'passwd'), PASSWD);
-  writeFileSync(join(draft, 'group'), GROUP);
-  symlinkSync('/proc/mounts', join(draft, 'mtab'));
+  withGuestUmask(() => fill(draft, entries));
   renameSync(draft, target);
   return target;
 }
 
-/** Removes what was prepared before; for a moment when no sandbox uses it. */
-export function removeBases(base: string): void {
-  const current = `etc-${toKey(listEntries())}`;
-  for (const name of readdirSync(base)) {
-    if (name !== current) rmSync(join(base, name), { recursive: true, force: true });
-  }
+function removeAll(base: string): void {
+  for (const name of readdirSync(base)) rmSync(join(base, name), { recursive: true, force: true });
+}
+
+function fill(draft: string, entries: readonly Entry[]): void {
+  mkdirSync(draft);
+  for (const entry of entries) copyEntry(entry, draft);
+  writeFileSync(join(draft, 'passwd'), PASSWD);
+  writeFileSync(join(draft, 'group'), GROUP);
+  symlinkSync('/proc/mounts', join(draft, 'mtab'));
 }
 
 function listEntries(): Entry[] {

@@ -1,6 +1,5 @@
 import { SbxError } from '../../protocol/errors.ts';
 import type { Driver } from '../driver.ts';
-import { removeBases } from './base-etc.ts';
 import { toDiskError } from './disk-full.ts';
 import { endHolder, joinHolder } from './holder.ts';
 import { findInit } from './host-parts.ts';
@@ -39,7 +38,6 @@ async function open({ stateDir, runtime, log }: OciDriverOptions): Promise<Drive
   const layout = prepareStateLayout(stateDir);
   joinHolder(layout, log);
   try {
-    if (!hasSandboxes(layout)) removeBases(layout.base);
     return await chooseDriver(runtime, { layout, init, log });
   } catch (error) {
     if (!hasSandboxes(layout)) endHolder(layout);

@@ -79,7 +79,7 @@ function writeOwnEtc(etc: string, spec: SandboxSpec): void {
   if (spec.network === 'host') copyHostNetworkFiles(etc);
 }
 
-// mkdir(2) masks the mode with our umask.
+// mkdir(2) masks the mode.
 function createDirectory(path: string, mode: number): void {
   mkdirSync(path, { recursive: true });
   chmodSync(path, mode);

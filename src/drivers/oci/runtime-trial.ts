@@ -4,7 +4,7 @@ import { findPause } from './host-parts.ts';
 import { OciDriver } from './oci-driver.ts';
 import { OciRuntime } from './runtime.ts';
 import { trySandbox } from './sandbox-trial.ts';
-import type { StateLayout } from './state-layout.ts';
+import { hasSandboxes, type StateLayout } from './state-layout.ts';
 
 export interface TrialOptions {
   readonly layout: StateLayout;
@@ -39,12 +39,13 @@ export function createDriver(
   options: TrialOptions & { readonly userNamespace: boolean },
 ): OciDriver {
   const { layout, init, log, userNamespace } = options;
+  const isBaseInUse = hasSandboxes(layout);
   let baseEtc: string | undefined;
   return new OciDriver({
     layout,
     runtime: new OciRuntime({ path, root: layout.runtimeRoot }),
     host: { init, pause: findPause(), userNamespace },
-    baseEtc: () => (baseEtc ??= prepareBaseEtc(layout.base)),
+    baseEtc: () => (baseEtc ??= prepareBaseEtc(layout.base, isBaseInUse)),
     log,
   });
 }

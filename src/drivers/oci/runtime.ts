@@ -2,6 +2,7 @@ import { spawn, type StdioOptions } from 'node:child_process';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { SbxError } from '../../protocol/errors.ts';
+import { withGuestUmask } from './guest-umask.ts';
 
 /** Where programs are looked for, and the PATH of what the driver starts on this machine. */
 export const HOST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -55,7 +56,8 @@ export class OciRuntime {
   #spawn(args: readonly string[], stdio: StdioOptions) {
     const all = ['--root', this.#root, ...args];
     try {
-      return spawn(this.path, all, { stdio, cwd: '/', env: { PATH: HOST_PATH }, detached: true });
+      const options = { stdio, cwd: '/', env: { PATH: HOST_PATH }, detached: true };
+      return withGuestUmask(() => spawn(this.path, all, options));
     } catch (error) {
       throw this.#toSpawnError(error);
     }

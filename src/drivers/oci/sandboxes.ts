@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SandboxSpec } from '../driver.ts';
+import { withGuestUmask } from './guest-umask.ts';
 import { removeHiddenCgroup } from './hybrid-cgroups.ts';
 import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
@@ -104,7 +105,8 @@ export class Sandboxes {
     const { layout, host, baseEtc } = this.#options;
     const dir = join(layout.sandboxes, spec.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const layers = createRootTree(dir, spec, baseEtc());
+    const base = baseEtc();
+    const layers = withGuestUmask(() => createRootTree(dir, spec, base));
     writeFileSync(join(dir, 'config.json'), JSON.stringify(toBundle(spec, layers, host)));
   }
 

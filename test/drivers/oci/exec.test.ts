@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gather, openTestBed, RUNTIMES, waitForOutput, type TestBed } from './sandboxed.ts';
@@ -142,7 +142,11 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     });
 
     it('by a signal that reaches its whole process group', async () => {
-      const exec = await bed.start(web, ['sh', '-c', 'trap "exit 7" TERM; sleep 60 & echo ready; wait']);
+      const exec = await bed.start(web, [
+        'sh',
+        '-c',
+        'trap "exit 7" TERM; sh -c "echo ready; exec sleep 60" & wait',
+      ]);
       void gather(exec.stderr);
       await waitForOutput(exec.stdout, 'ready');
       expect(exec.signal('TERM')).toBe(true);
@@ -158,6 +162,25 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
       exec.kill();
       expect(await exec.ended).toEqual({ signal: 'KILL' });
       expect((await sh('pgrep -f "^sleep 61"')).stdout).toBe('');
+    });
+
+    it('by the kernel for lack of memory, which is told apart', async () => {
+      const limit = ['memory/sbx-ID/memory.limit_in_bytes', 'sbx-ID/memory.max']
+        .map((path) => `/sys/fs/cgroup/${path.replace('ID', web)}`)
+        .find(existsSync);
+      if (limit !== undefined) writeFileSync(limit, String(128 * 1024 * 1024));
+      const exec = await bed.start(web, [
+        'python3',
+        '-c',
+        limit ? 'x = b"x" * 10**9' : 'import os; os.kill(0, 9)',
+      ]);
+      await exec.ended;
+      expect(exec.wasOutOfMemory()).toBe(limit !== undefined);
+      if (limit !== undefined) writeFileSync(limit, limit.endsWith('max') ? 'max' : '-1');
+      const killed = await bed.start(web, ['sh', '-c', 'kill -KILL $$']);
+      expect(await killed.ended).toEqual({ signal: 'KILL' });
+      expect(killed.wasOutOfMemory()).toBe(false);
+      for (const { stdout, stderr } of [exec, killed]) [stdout, stderr].forEach((pipe) => pipe.close());
     });
 
     it('by no signal of another exec', async () => {
@@ -231,6 +254,11 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
       expect(status).toMatch(/^NoNewPrivs:\t1$/m);
       for (const set of ['Bnd', 'Eff', 'Prm']) expect(status).toContain(`Cap${set}:\t00000000000405fb\n`);
       expect(status).toContain('CapAmb:\t0000000000000000\n');
+    });
+
+    it('with every signal at its default', async () => {
+      const status = (await bed.run(web, ['cat', '/proc/self/status'])).stdout;
+      for (const set of ['Blk', 'Ign', 'Cgt']) expect(status).toContain(`Sig${set}:\t0000000000000000\n`);
     });
 
     it('with no capability as another user', async () => {

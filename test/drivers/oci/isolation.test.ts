@@ -178,6 +178,20 @@ describe.each(RUNTIMES)('a sandbox under %s', (runtime) => {
     }
   });
 
+  it('is open to all its users, however private our own files are', async () => {
+    const umask = process.umask(0o077);
+    const strict = await bed.createSandbox();
+    const { stdout } = await bed.run(
+      strict,
+      ['sh', '-c', 'umask; cat /etc/hostname; echo x > /tmp/x; ls -d /etc/ssl /dev'],
+      {
+        user: 'nobody',
+      },
+    );
+    process.umask(umask);
+    expect(stdout).toBe('0022\nweb\n/dev\n/etc/ssl\n');
+  });
+
   it('leaves nothing when it is removed, also with commands in it', async () => {
     const gone = await bed.createSandbox();
     const exec = await bed.start(gone, ['sh', '-c', 'sleep 300 & wait']);

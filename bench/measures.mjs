@@ -1,0 +1,144 @@
+/** What is measured: the command each contender runs, how often, and what issue and docs ask of the figure. */
+
+const python = '/usr/bin/python3';
+const MIB = 1024 ** 2;
+
+/** Answers each line with one, as a tool that an agent talks to does. */
+const replyLoop = [
+  'import sys, json',
+  'for line in sys.stdin:',
+  '    print(json.dumps({"n": json.loads(line)["n"], "reply": "a line of about the same length as the request"}), flush=True)',
+].join('\n');
+
+const countBytes = [
+  'import os',
+  'total, buffer = 0, bytearray(131072)',
+  'while count := os.readv(0, [buffer]): total += count',
+  'print(total)',
+].join('\n');
+
+/** Beyond any pipe, and beyond what compresses: read sixteen times over, it makes a GiB. */
+const noise = { name: 'noise', size: 64 * MIB };
+
+/**
+ * @typedef {object} Measure
+ * @property {string} letter
+ * @property {string} title
+ * @property {string} take the function of measure.py
+ * @property {'ms' | 'µs' | 'MiB/s' | 'MiB'} unit
+ * @property {boolean} [isRate] more is better
+ * @property {number} [median] what the ratio to docker exec is to be
+ * @property {number} [p99]
+ * @property {(wrap: import('./contenders.mjs').Contender['wrap'], dir: string, order: object) => object} commands
+ */
+
+/** @type {Record<string, Measure>} */
+export const measures = {
+  start: {
+    letter: 'a',
+    title: '`true`, start to exit',
+    take: 'start',
+    unit: 'ms',
+    scale: 1000,
+    median: 0.9,
+    order: { rounds: 60, unrecorded: 3 },
+    commands: (wrap) => ({ argv: wrap(['true']) }),
+  },
+  'first-byte': {
+    letter: 'b',
+    title: 'first byte of a child that then sleeps',
+    take: 'first-byte',
+    unit: 'ms',
+    scale: 1000,
+    order: { rounds: 30, unrecorded: 2 },
+    commands: (wrap) => ({ argv: wrap(['sh', '-c', 'printf x; sleep 0.1'], { stream: true }) }),
+  },
+  turns: {
+    letter: 'c',
+    title: 'a JSON Lines turn',
+    take: 'turns',
+    unit: 'µs',
+    scale: 1e6,
+    median: 0.8,
+    p99: 1.2,
+    order: { rounds: 20, unrecorded: 1, block: 250, warmUp: 10 },
+    commands: (wrap) => ({ argv: wrap([python, '-c', replyLoop], { stdin: true, stream: true }) }),
+  },
+  out: {
+    letter: 'd',
+    title: '1 GiB out, `head -c 1G /dev/zero`',
+    take: 'out',
+    unit: 'MiB/s',
+    scale: 1,
+    isRate: true,
+    median: 1,
+    order: { rounds: 5, unrecorded: 0, size: 1024 * MIB },
+    commands: (wrap, _dir, { size }) => ({
+      argv: wrap(['head', '-c', String(size), '/dev/zero'], { stream: true }),
+    }),
+  },
+  'out-random': {
+    letter: 'd',
+    title: '1 GiB out, `cat` of random bytes',
+    take: 'out',
+    unit: 'MiB/s',
+    scale: 1,
+    isRate: true,
+    median: 1,
+    order: { rounds: 5, unrecorded: 0, size: 1024 * MIB },
+    prepare: (wrap, dir) =>
+      wrap(['sh', '-c', `head -c ${noise.size} /dev/urandom >${dir}/${noise.name}`], { stream: true }),
+    commands: (wrap, dir, { size }) => ({
+      argv: wrap(['cat', ...Array(size / noise.size).fill(`${dir}/${noise.name}`)], { stream: true }),
+    }),
+  },
+  in: {
+    letter: 'e',
+    title: '1 GiB in, random bytes, counted by the child',
+    take: 'in',
+    unit: 'MiB/s',
+    scale: 1,
+    isRate: true,
+    median: 1.5,
+    order: { rounds: 5, unrecorded: 0, size: 1024 * MIB },
+    commands: (wrap) => ({ argv: wrap([python, '-c', countBytes], { stdin: true, stream: true }) }),
+  },
+  memory: {
+    letter: 'f',
+    title: 'memory while a reader sleeps with 4 GiB to come',
+    take: 'memory',
+    unit: 'MiB',
+    only: ['sbx', 'docker'],
+    growth: 64,
+    order: { rounds: 1, unrecorded: 0, size: 4096 * MIB, settle: 3, sleep: 15 },
+    commands: (wrap, _dir, { size }) => ({
+      argv: wrap(['head', '-c', String(size), '/dev/zero'], { stream: true }),
+      idle: wrap(['sleep', '4'], { stream: true }),
+    }),
+  },
+  busy: {
+    letter: 'g',
+    title: 'a turn beside 50 busy streams',
+    take: 'busy',
+    unit: 'ms',
+    scale: 1000,
+    only: ['sbx', 'docker', 'local'],
+    p99: 1,
+    order: { rounds: 3, unrecorded: 0, streams: 50, turns: 1000, seconds: 20 },
+    commands: (wrap) => ({
+      argv: wrap(['cat', '/dev/zero'], { stream: true }),
+      turn: wrap([python, '-c', replyLoop], { stdin: true, stream: true }),
+    }),
+  },
+};
+
+/** A short look instead of figures to keep. */
+export function shorten(order) {
+  return {
+    ...order,
+    rounds: Math.max(1, Math.ceil(order.rounds / 3)),
+    ...(order.size > 0 && { size: order.size / 4 }),
+    ...(order.seconds > 0 && { seconds: order.seconds / 2 }),
+    ...(order.sleep > 0 && { sleep: order.sleep / 2 }),
+  };
+}

@@ -56,6 +56,8 @@ export class Exec {
   #cause: ExitReason | undefined;
   #terminal: TerminalEvent | undefined;
   readonly #timers = new Timers();
+  /** What was asked for while the command was being started. */
+  readonly #early: ((process: ExecProcess) => void)[] = [];
   readonly #drain = new DrainClock(DRAIN_MS, () => {
     this.#finishDrained();
   });
@@ -143,31 +145,34 @@ export class Exec {
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
   closeStream(stream: OutputStream): void {
-    this.#outputs?.close(stream);
+    // Also after the end of the process: another may hold the stream and write.
+    if (this.#outputs === undefined) this.#early.push(() => this.#outputs?.close(stream));
+    else this.#outputs.close(stream);
   }
 
   /** Sends a signal to the process group; KILL ends the exec for the reason `killed`. */
   signal(name: string): void {
-    if (this.#process === undefined || this.#exit !== null) return;
     if (name === 'KILL') this.kill('killed');
-    else this.#process.signal(name);
+    else this.#whenRunning((process) => process.signal(name));
   }
 
   /** KILL, now. */
   kill(reason: ExitReason): void {
-    if (this.#exit !== null) return;
-    this.#cause ??= reason;
-    this.#process?.kill();
+    this.#whenRunning((process) => {
+      this.#cause ??= reason;
+      process.kill();
+    });
   }
 
   /** TERM (after HUP, where somebody hung up), and KILL when that did not help. */
   end(reason: ExitReason): void {
-    if (this.hasEnded || this.#exit !== null) return;
-    this.#cause ??= reason;
-    if (reason === 'client_gone') this.#process?.signal('HUP');
-    this.#process?.signal('TERM');
-    this.#timers.after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
-      this.kill(reason);
+    this.#whenRunning((process) => {
+      this.#cause ??= reason;
+      if (reason === 'client_gone') process.signal('HUP');
+      process.signal('TERM');
+      this.#timers.after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
+        this.kill(reason);
+      });
     });
   }
 
@@ -207,9 +212,14 @@ export class Exec {
     void process.ended.then((exit) => {
       this.#reap(exit);
     });
-    // Whoever ended it while it was being started could not reach the process.
-    const cause = this.#cause;
-    if (cause !== undefined) this.end(cause);
+    for (const act of this.#early.splice(0)) act(process);
+  }
+
+  /** Acts on the process while there is one: at once, or as soon as it runs; never after it was reaped. */
+  #whenRunning(act: (process: ExecProcess) => void): void {
+    if (this.#exit !== null || this.hasEnded) return;
+    if (this.#process === undefined) this.#early.push(act);
+    else act(this.#process);
   }
 
   #append(stream: OutputStream, chunk: Uint8Array): void {

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PROTOCOL } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { readProcessStat } from '../posix/process-stat.ts';
 import { requestStop } from './api.ts';
@@ -18,7 +19,9 @@ export interface DaemonFile {
   readonly protocol: number;
   readonly version: string;
   readonly socket: string;
+  /** What new sandboxes are made with. */
   readonly runtime: string;
+  readonly runtime_path: string;
 }
 
 export interface DaemonOptions {
@@ -80,19 +83,21 @@ export async function stopDaemon(found: Found, options: { ifIdle: boolean }): Pr
   while (isRunning(found.file)) await sleep(10);
 }
 
-/** A daemon of our version, or one that is busy and speaks our protocol; an idle one of another version is stopped. */
+/** One of our version and runtime, or one that is busy and speaks our protocol; another that is idle is stopped. */
 async function isUsable(found: Found, options: DaemonOptions): Promise<boolean> {
-  const hasOurRuntime = options.runtime === undefined || options.runtime === found.file.runtime;
-  if (found.file.version === options.version && hasOurRuntime) return true;
+  const { runtime, runtime_path, version, protocol } = found.file;
+  const hasOurRuntime = options.runtime === undefined || [runtime, runtime_path].includes(options.runtime);
+  if (version === options.version && hasOurRuntime) return true;
   try {
     await stopDaemon(found, { ifIdle: true });
     return false;
   } catch (error) {
     if (!(error instanceof SbxError) || error.code !== 'busy') throw error;
-    if (hasOurRuntime) return true;
+    if (!hasOurRuntime) throw new SbxError('busy', `The daemon makes sandboxes with ${runtime}, and is busy`);
+    if (protocol === PROTOCOL) return true;
     throw new SbxError(
-      'busy',
-      `The daemon runs execs with ${found.file.runtime}, not with ${options.runtime}`,
+      'protocol_mismatch',
+      `The daemon is sbx ${version} with protocol ${protocol}, and busy`,
     );
   }
 }

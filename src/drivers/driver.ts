@@ -82,8 +82,9 @@ export interface ExecProcess {
 export interface Driver {
   /** `oci` */
   readonly name: string;
-  /** `crun`, `runc` */
+  /** `crun`, `runc`: what new sandboxes are made with. */
   readonly runtime: string;
+  readonly runtimePath: string;
   /** Makes the sandbox and starts its init. Leaves nothing behind when it throws. */
   createSandbox(spec: SandboxSpec): Promise<void>;
   /** Ends everything in it and deletes its files. Of a sandbox that is not there: does nothing. */

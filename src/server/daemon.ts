@@ -144,6 +144,7 @@ export class Daemon {
       version: this.#options.version,
       socket: this.#socket,
       runtime: this.#options.driver.runtime,
+      runtime_path: this.#options.driver.runtimePath,
     };
     writeFileSync(`${this.#filePath}.new`, `${JSON.stringify(file)}\n`, { mode: 0o600 });
     renameSync(`${this.#filePath}.new`, this.#filePath);

@@ -33,6 +33,7 @@ export interface OciDriverParts {
 export class OciDriver implements Driver {
   readonly name = 'oci';
   readonly runtime: string;
+  readonly runtimePath: string;
   readonly #layout: StateLayout;
   readonly #reaper = new ChildReaper();
   readonly #turnstile = new Turnstile(RUNTIME_LIMIT, () => this.#reaper.reapLeftovers());
@@ -41,10 +42,10 @@ export class OciDriver implements Driver {
 
   constructor({ layout, runtime, host, baseEtc, log }: OciDriverParts) {
     this.runtime = runtime.name;
+    this.runtimePath = runtime.path;
     this.#layout = layout;
     this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, baseEtc });
     this.#tools = {
-      runtime,
       reaper: this.#reaper,
       watcher: new PollWatcher(),
       warden: new Warden(log),
@@ -83,11 +84,11 @@ export class OciDriver implements Driver {
   }
 
   async #start(spec: ExecSpec, user: SandboxUser): Promise<ExecProcess> {
-    const { hostname, pidNamespace } = this.#sandboxes.facts(spec.sandboxId);
+    const { hostname, pidNamespace, runtime } = this.#sandboxes.facts(spec.sandboxId);
     const { argv, env, cwd = DEFAULT_CWD } = spec;
     const settings = toProcessSettings({ argv, env, cwd, user, hostname });
     try {
-      return await startProcess({ spec, settings, pidNamespace }, this.#tools);
+      return await startProcess({ spec, settings, runtime, pidNamespace }, this.#tools);
     } catch (error) {
       throw toDiskError(error, this.#layout.stateDir);
     }

@@ -23,7 +23,6 @@ import type { Warden } from './warden.ts';
 
 /** What starting a command needs of the driver. */
 export interface ExecTools {
-  readonly runtime: OciRuntime;
   readonly reaper: ChildReaper;
   readonly watcher: PollWatcher;
   readonly warden: Warden;
@@ -35,6 +34,8 @@ export interface ExecStart {
   readonly spec: ExecSpec;
   /** The `process` object of the OCI specification. */
   readonly settings: object;
+  /** The one that made the sandbox. */
+  readonly runtime: OciRuntime;
   readonly pidNamespace: string | undefined;
 }
 
@@ -72,14 +73,14 @@ function toStartFiles(dir: string, id: string): StartFiles {
 }
 
 async function runRuntime(
-  { spec, settings }: ExecStart,
+  { spec, settings, runtime }: ExecStart,
   { files, pipes, tools }: Attempt,
 ): Promise<ProcessStat> {
   let ended: Promise<number>;
   try {
     writeFileSync(files.process, JSON.stringify(settings), { mode: 0o600 });
     tools.warden.announce(files.pid);
-    ended = tools.runtime.run(toArguments(spec, files), [...pipes.child]);
+    ended = runtime.run(toArguments(spec, files), [...pipes.child]);
   } finally {
     closeChildEnds(pipes);
   }

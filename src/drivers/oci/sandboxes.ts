@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../../protocol/errors.ts';
@@ -7,16 +7,20 @@ import { withGuestUmask } from './guest-umask.ts';
 import { removeHiddenCgroup } from './hybrid-cgroups.ts';
 import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
+import { deleteTree } from './delete-tree.ts';
 import { toDiskError } from './disk-full.ts';
 import { readPidNamespace } from './pid-namespace.ts';
 import { createRootTree } from './root-tree.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
-import type { OciRuntime } from './runtime.ts';
+import { OciRuntime } from './runtime.ts';
 import type { StateLayout } from './state-layout.ts';
 
 /** With the ten seconds that runc itself waits each time. */
 const DELETE_TRIES = 5;
 const DELETE_PAUSE_MS = 500;
+
+/** In a sandbox's directory: the path of the runtime that made it. */
+const RUNTIME_FILE = 'runtime';
 
 interface Options {
   readonly layout: StateLayout;
@@ -31,6 +35,8 @@ interface Options {
 export interface SandboxFacts {
   readonly hostname: string;
   readonly pidNamespace: string | undefined;
+  /** The one that made it: no other knows of it. */
+  readonly runtime: OciRuntime;
 }
 
 /** Makes and removes the sandboxes of one state directory. */
@@ -58,11 +64,11 @@ export class Sandboxes {
     this.#facts.delete(id);
     await this.#delete(id);
     removeHiddenCgroup(toCgroupName(id));
-    this.#deleteFiles(id);
+    await this.#deleteFiles(id);
   }
 
-  #deleteFiles(id: string): void {
-    rmSync(join(this.#options.layout.sandboxes, id), { recursive: true, force: true });
+  #deleteFiles(id: string): Promise<void> {
+    return deleteTree(join(this.#options.layout.sandboxes, id));
   }
 
   /**
@@ -70,21 +76,17 @@ export class Sandboxes {
    * reaped by pid 1 of this machine, which takes its time on some.
    */
   async #delete(id: string): Promise<void> {
-    const { runtime } = this.#options;
+    const runtime = this.#runtimeOf(id);
     for (let tries = DELETE_TRIES; ; tries--) {
       const { status, output } = await runtime.call(['delete', '--force', id]);
-      if (status === 0 || !(await this.#isKnown(id))) return;
+      if (status === 0 || !(await isKnown(runtime, id))) return;
       if (tries === 0) throw new SbxError('runtime_failed', `Cannot remove the sandbox: ${output.trim()}`);
       await delay(DELETE_PAUSE_MS);
     }
   }
 
-  async #isKnown(id: string): Promise<boolean> {
-    return (await this.#options.runtime.call(['state', id])).status === 0;
-  }
-
   async isRunning(id: string): Promise<boolean> {
-    const { status, output } = await this.#options.runtime.call(['state', id]);
+    const { status, output } = await this.#runtimeOf(id).call(['state', id]);
     return status === 0 && (JSON.parse(output) as { status?: unknown }).status === 'running';
   }
 
@@ -96,17 +98,28 @@ export class Sandboxes {
       throw new SbxError('sandbox_stopped', 'Cannot start a command: the sandbox is not there any more');
     }
     const { hostname } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { hostname: string };
-    const facts = { hostname, pidNamespace: readPidNamespace(readInitPid(dir)) };
+    const facts = {
+      hostname,
+      pidNamespace: readPidNamespace(readInitPid(dir)),
+      runtime: this.#runtimeOf(id),
+    };
     this.#facts.set(id, facts);
     return facts;
   }
 
+  #runtimeOf(id: string): OciRuntime {
+    const { layout, runtime } = this.#options;
+    const path = tryRead(join(layout.sandboxes, id, RUNTIME_FILE)) ?? runtime.path;
+    return path === runtime.path ? runtime : new OciRuntime({ path, root: layout.runtimeRoot });
+  }
+
   #writeBundle(spec: SandboxSpec): void {
-    const { layout, host, baseEtc } = this.#options;
+    const { layout, host, baseEtc, runtime } = this.#options;
     const dir = join(layout.sandboxes, spec.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const base = baseEtc();
     const layers = withGuestUmask(() => createRootTree(dir, spec, base));
+    writeFileSync(join(dir, RUNTIME_FILE), runtime.path);
     writeFileSync(join(dir, 'config.json'), JSON.stringify(toBundle(spec, layers, host)));
   }
 
@@ -146,4 +159,16 @@ export class Sandboxes {
 
 function readInitPid(dir: string): number {
   return Number.parseInt(readFileSync(join(dir, 'init.pid'), 'utf8'), 10);
+}
+
+async function isKnown(runtime: OciRuntime, id: string): Promise<boolean> {
+  return (await runtime.call(['state', id])).status === 0;
+}
+
+function tryRead(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -121,6 +121,23 @@ describe.each(RUNTIMES)('a driver for %s that is closed', (runtime) => {
   });
 });
 
+describe('a sandbox', () => {
+  it('stays with the runtime that made it when a later driver uses another', async () => {
+    for (const [first, second] of [RUNTIMES, [...RUNTIMES].reverse()]) {
+      const bed = await openTestBed(first!);
+      const web = await bed.createSandbox();
+      const init = Number(readFileSync(join(bed.stateDir, 'sandboxes', web, 'init.pid'), 'utf8'));
+      await bed.driver.close();
+      const next = await openTestBed(second ?? first!, bed.stateDir);
+      expect(await next.driver.isSandboxRunning(web)).toBe(true);
+      expect((await next.run(web, ['echo', 'here'])).stdout).toBe('here\n');
+      await next.driver.removeSandbox(web);
+      await next.close();
+      await waitUntil(() => isGone(init));
+    }
+  });
+});
+
 function holderOf(stateDir: string): number {
   return (JSON.parse(readFileSync(join(stateDir, 'holder.json'), 'utf8')) as { pid: number }).pid;
 }

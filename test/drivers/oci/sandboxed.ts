@@ -33,8 +33,10 @@ export interface TestBed {
   close(): Promise<void>;
 }
 
-export async function openTestBed(runtime: string): Promise<TestBed> {
-  const stateDir = mkdtempSync(join(tmpdir(), 'sbx-oci-'));
+export async function openTestBed(
+  runtime: string,
+  stateDir = mkdtempSync(join(tmpdir(), 'sbx-oci-')),
+): Promise<TestBed> {
   const log: string[] = [];
   const driver = await openOciDriver({ stateDir, runtime, log: (line) => log.push(line) });
   const sandboxes: string[] = [];

@@ -17,7 +17,7 @@ import time
 DEVNULL, PIPE = subprocess.DEVNULL, subprocess.PIPE
 CHUNK = 128 * 1024
 MIB = 1024 * 1024
-SAMPLE_LIMIT_S = 180
+SAMPLE_LIMIT_S = 300
 PR_SET_PDEATHSIG = 1
 
 
@@ -25,8 +25,13 @@ class Failure(Exception):
     pass
 
 
+started = []  # by the sample that is being taken
+
+
 def start(argv, **streams):
-    return subprocess.Popen(argv, **{"stdin": DEVNULL, "bufsize": 0, **streams})
+    child = subprocess.Popen(argv, **{"stdin": DEVNULL, "bufsize": 0, **streams})
+    started.append(child)
+    return child
 
 
 def finish(child, kill=False):
@@ -254,10 +259,13 @@ def take_all(order):
                     samples[name] += taken
             except (Failure, OSError, ValueError) as error:
                 failures[name] = str(error) or type(error).__name__
+                for child in started:
+                    child.kill()
+                    child.wait()
             signal.alarm(0)
-    for loop in loops.values():
-        loop.child.stdin.close()
-        loop.child.wait(10)
+            started.clear()
+    for name in loops.keys() - failures.keys():
+        finish(loops[name].child)
     return {"samples": samples, "failures": failures}
 
 

@@ -57,17 +57,15 @@ function toBusyEntry(measure, subject) {
 }
 
 function toMemoryEntries(measure, { name, title, samples }) {
-  return samples[name].map(({ process, idle, asleep, awake }) => {
-    const growth = asleep - idle;
-    return {
-      title: `${title}, ${process}`,
-      median: `${round(idle)} MiB idle, +${round(growth)} at most asleep, +${round(awake - idle)} at most until all is read`,
-      ...(name === 'sbx' && {
-        target: `asleep < +${measure.growth} MiB`,
-        met: growth < measure.growth ? 'yes' : 'no',
-      }),
-    };
-  });
+  const grow = (size) => `${size < 0 ? '−' : '+'}${Math.abs(size).toFixed(1)}`;
+  return samples[name].map(({ process, idle, asleep, awake }) => ({
+    title: `${title}, ${process}`,
+    median: `${idle.toFixed(1)} MiB idle, ${grow(asleep - idle)} asleep, ${grow(awake - idle)} until all is read`,
+    ...(name === 'sbx' && {
+      target: `< +${measure.growth} MiB asleep`,
+      met: asleep - idle < measure.growth ? 'yes' : 'no',
+    }),
+  }));
 }
 
 const round = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));

@@ -23,17 +23,12 @@ const python = '/usr/bin/python3';
 const driver = fileURLToPath(new URL('measure.py', import.meta.url));
 const docs = fileURLToPath(new URL('../docs/', import.meta.url));
 
-const { values: options, positionals: asked } = parseArgs({
-  allowPositionals: true,
-  options: {
-    only: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    write: { type: 'boolean', default: false },
-    json: { type: 'string' },
-  },
-});
-
-const chosen = chooseMeasures(asked);
+const flags = {
+  only: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  write: { type: 'boolean', default: false },
+  json: { type: 'string' },
+};
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => interruption.abort(new Error(`Ended by ${signal}`)));
@@ -41,7 +36,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 const cleanUp = openCleanUp();
 try {
-  await main();
+  await main(parseArgs({ allowPositionals: true, options: flags }));
 } catch (error) {
   const { message } = interruption.signal.aborted ? interruption.signal.reason : error;
   console.error(`bench: ${message}`);
@@ -50,27 +45,31 @@ try {
   await cleanUp.close();
 }
 
-async function main() {
+async function main({ values: options, positionals }) {
+  const chosen = chooseMeasures(positionals);
   const load = loadavg()[0].toFixed(1);
-  const contenders = await openContenders();
+  const contenders = await openContenders(options.only?.split(',') ?? Object.keys(openers));
   const titles = Object.fromEntries(
     Object.entries(contenders.found).map(([name, { title }]) => [name, title]),
   );
-  const rows = [];
   const results = {};
-  for (const name of chosen) {
-    const result = await takeMeasure(name, contenders);
-    results[name] = result;
-    const added = toRows(measures[name], titles, result);
-    console.log(`${toTable(added)}\n`);
-    rows.push(...added);
+  const rows = {};
+  for (const name of [...chosen].sort(memoryFirst)) {
+    results[name] = await takeMeasure(name, { ...contenders, isQuick: options.quick });
+    rows[name] = toRows(measures[name], titles, results[name]);
+    console.log(`${toTable(rows[name])}\n`);
   }
-  const table = toTable(rows);
+  const table = toTable(chosen.flatMap((name) => rows[name]));
   const machine = describeMachine({ load, contenders });
   if (chosen.length > 1) console.log(table);
   console.log(`\n${machine.join('\n')}`);
   if (options.json !== undefined) await writeFile(options.json, JSON.stringify(results));
   if (options.write) await writeDocument({ table, machine });
+}
+
+/** What a process has ever needed it may keep, and would then not be seen to need again. */
+function memoryFirst(a, b) {
+  return Number(b === 'memory') - Number(a === 'memory');
 }
 
 function chooseMeasures(names) {
@@ -85,7 +84,7 @@ function chooseMeasures(names) {
   );
 }
 
-async function openContenders() {
+async function openContenders(names) {
   const dir = await mkdtemp(join(tmpdir(), 'sbx-bench-'));
   cleanUp.announce(`rm -rf ${toShell([dir])}`);
   // Of our own environment only this: NODE_EXTRA_CA_CERTS, for one, would slow down every start of Node.
@@ -96,7 +95,7 @@ async function openContenders() {
   if (process.env.DOCKER_HOST !== undefined) env.DOCKER_HOST = process.env.DOCKER_HOST;
   const found = {};
   const missing = {};
-  for (const name of options.only?.split(',') ?? Object.keys(openers)) {
+  for (const name of names) {
     if (!(name in openers))
       throw new Error(`There is no contender "${name}": ${Object.keys(openers).join(', ')}`);
     interruption.signal.throwIfAborted();
@@ -109,9 +108,9 @@ async function openContenders() {
   return { found, missing, env };
 }
 
-async function takeMeasure(name, { found, env }) {
+async function takeMeasure(name, { found, env, isQuick }) {
   const measure = measures[name];
-  const order = options.quick ? shorten(measure.order) : measure.order;
+  const order = isQuick ? shorten(measure.order) : measure.order;
   const those = Object.entries(found).filter(([each]) => measure.only?.includes(each) ?? true);
   const commands = {};
   for (const [each, { wrap, dir, processes = {}, sweep = [] }] of those) {

@@ -13,6 +13,7 @@ need() { # PROGRAM PACKAGE
 
 need python3 python3
 need ps procps
+need groff groff-base
 need crun crun
 need runc runc
 

@@ -1,0 +1,50 @@
+import { dirname } from 'node:path';
+import { execa, type Options, type ResultPromise } from 'execa';
+import { SBX, type Home } from './home.ts';
+
+export interface ShellResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: number | undefined;
+}
+
+/** Both ways of `sbx exec`, for `describe.each` and `it.each`. */
+export const MODES = [
+  { mode: 'buffered', flags: [] },
+  { mode: 'streaming', flags: ['--stream'] },
+] as const;
+
+/**
+ * Runs a bash script in which `sbx` is this build and belongs to `home`; "$@" are `args`.
+ * What a shell makes is what a user has: real pipes, closed descriptors, statuses of a pipeline.
+ */
+export async function runShell(
+  home: Home,
+  script: string,
+  args: readonly string[] = [],
+): Promise<ShellResult> {
+  const { stdout, stderr, exitCode } = await execa('bash', ['-c', script, 'bash', ...args], {
+    ...toShellOptions(home),
+    stdin: 'ignore',
+  });
+  return { stdout, stderr, exitCode };
+}
+
+/** The same, started: with its streams, and nothing buffered. */
+export function startShell(
+  home: Home,
+  script: string,
+  args: readonly string[] = [],
+): ResultPromise<{ buffer: false; reject: false }> {
+  return execa('bash', ['-c', script, 'bash', ...args], { ...toShellOptions(home), buffer: false }) as never;
+}
+
+function toShellOptions({ env }: Home) {
+  const path = `${dirname(SBX)}:${env['PATH'] ?? ''}`;
+  return {
+    env: { ...env, PATH: path },
+    extendEnv: false,
+    reject: false,
+    stripFinalNewline: false,
+  } satisfies Options;
+}

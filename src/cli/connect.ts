@@ -9,7 +9,7 @@ export function toDaemonOptions(context: Context, runtime?: string): DaemonOptio
   return {
     stateDir: findStateDir({ env, uid, home }),
     version,
-    program: [program[0], program[1], 'serve'],
+    program: [...program, 'serve'],
     runtime: runtime ?? (env['SBX_RUNTIME'] || undefined),
   };
 }

@@ -9,8 +9,8 @@ export interface Context {
   /** Home of the user as the system knows it. */
   readonly home: string;
   readonly version: string;
-  /** What starts this program again: Node and the built file. */
-  readonly program: readonly [string, string];
+  /** What starts this program again: Node, and the built file behind all options of Node's own. */
+  readonly program: readonly [string, ...string[]];
   /** Signals that were ignored when `sbx` started, and stay so. */
   readonly ignoredSignals: ReadonlySet<string>;
   /** Descriptors that the caller had closed. */

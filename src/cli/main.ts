@@ -13,7 +13,7 @@ function createContext(): Context {
     uid: process.getuid?.() ?? 0,
     home: findHome(),
     version: __SBX_VERSION__,
-    program: [process.execPath, fileURLToPath(import.meta.url)],
+    program: [process.execPath, '--', fileURLToPath(import.meta.url)],
     ignoredSignals: ignored,
     closedDescriptors: closed,
     onSignal: (name, listener) => {

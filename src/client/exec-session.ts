@@ -40,12 +40,13 @@ export class ExecSession {
   readonly #received = { stdout: 0, stderr: 0 };
   readonly #written = { stdout: 0, stderr: 0 };
   readonly #acknowledged = { stdout: 0, stderr: 0 };
-  #connection: Connection | undefined;
+  /** Every connection that was made, whoever uses it. */
+  readonly #connections = new Set<Connection>();
+  #isClosed = false;
   #control: Promise<Connection> | undefined;
   /** Requests on the control connection, one after another. */
   #controlTail: Promise<unknown> = Promise.resolve();
   #isAckQueued = false;
-  #stdinConnection: Connection | undefined;
   #pump: StdinPump | undefined;
   #hasStarted = false;
   #terminal: ExitEvent | Error | undefined;
@@ -66,9 +67,7 @@ export class ExecSession {
    */
   async run(): Promise<ExitEvent> {
     try {
-      this.#connection = await this.#options.transport.connect();
-      const answer = await this.#start(this.#connection);
-      await this.#follow(answer);
+      await this.#follow(await this.#start(await this.#connect()));
     } finally {
       this.close();
     }
@@ -92,14 +91,17 @@ export class ExecSession {
   close(): void {
     this.#pump?.stop();
     this.#options.stdin?.destroy();
-    this.#connection?.close();
-    this.#stdinConnection?.close();
-    this.#control?.then(
-      (connection) => {
-        connection.close();
-      },
-      () => undefined,
-    );
+    this.#isClosed = true;
+    for (const connection of this.#connections) connection.close();
+  }
+
+  /** A connection that ends with the session, also where the session ends first. */
+  async #connect(): Promise<Connection> {
+    if (this.#isClosed) throw lost('it was closed here');
+    const connection = await this.#options.transport.connect();
+    this.#connections.add(connection);
+    if (this.#isClosed) connection.close();
+    return connection;
   }
 
   async #start(connection: Connection): Promise<StreamAnswer> {
@@ -191,11 +193,10 @@ export class ExecSession {
   }
 
   async #pumpStdin(): Promise<void> {
-    const { transport, stdin } = this.#options;
+    const { stdin } = this.#options;
     if (stdin === undefined) return;
     try {
-      this.#stdinConnection = await transport.connect();
-      this.#pump = new StdinPump(this.#stdinConnection, this.id, stdin);
+      this.#pump = new StdinPump(await this.#connect(), this.id, stdin);
       if (this.#terminal !== undefined) this.#pump.stop();
       await this.#pump.run();
     } catch (error) {
@@ -213,7 +214,7 @@ export class ExecSession {
   /** Posts on the control connection, in order; the body is made when its turn comes. */
   #post(path: string, makeBody: () => unknown): Promise<void> {
     const posted = this.#controlTail.then(async () => {
-      this.#control ??= this.#options.transport.connect();
+      this.#control ??= this.#connect();
       const connection = await this.#control;
       await requestJson(connection, { method: 'POST', path, json: makeBody() });
     });
@@ -230,7 +231,7 @@ export class ExecSession {
   /** We cannot go on: the server loses its client, and ends the exec. */
   #fail(error: Error): void {
     this.#end(error);
-    this.#connection?.close();
+    this.close();
   }
 
   #checkCounts({ bytes, closed }: ExitEvent): void {

@@ -64,7 +64,7 @@ export interface ExecProcess {
   readonly stdin: InputPipe | null;
   readonly stdout: OutputPipe;
   readonly stderr: OutputPipe;
-  /** Resolves once, when the process has been reaped. Never rejects. */
+  /** Resolves once, when the process has been reaped; rejects where its end can never be known. */
   readonly ended: Promise<Exit>;
   /** True if the kernel killed it for lack of memory; known after `ended`. */
   wasOutOfMemory(): boolean;

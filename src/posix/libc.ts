@@ -6,6 +6,7 @@ const libc = koffi.load(null);
 export const O_CLOEXEC = 0o2000000;
 export const WNOHANG = 1;
 export const EINTR = koffi.os.errno['EINTR'] ?? 4;
+export const ECHILD = koffi.os.errno['ECHILD'] ?? 10;
 export const EWOULDBLOCK = koffi.os.errno['EWOULDBLOCK'] ?? 11;
 
 export const errno = (): number => koffi.errno();

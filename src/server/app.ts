@@ -26,6 +26,9 @@ export function createApp(options: AppOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: BODY_LIMIT,
     exposeHeadRoutes: false,
+    // A variable or label may have such a name; nothing here assigns by key.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     // A connection that waits between two bodies of stdin is alive.
     keepAliveTimeout: 120_000,

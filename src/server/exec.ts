@@ -209,9 +209,14 @@ export class Exec {
         this.end('timeout');
       });
     }
-    void process.ended.then((exit) => {
-      this.#reap(exit);
-    });
+    process.ended.then(
+      (exit) => {
+        this.#reap(exit);
+      },
+      (error: unknown) => {
+        this.fail(error);
+      },
+    );
     for (const act of this.#early.splice(0)) act(process);
   }
 

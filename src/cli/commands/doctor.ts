@@ -74,9 +74,14 @@ async function findFacts(context: Context): Promise<HostFacts> {
   try {
     return { ...seen, runtimes: (await probeHost(context)).runtimes };
   } catch (error) {
-    const reason = `not tried: ${(error as Error).message}`;
-    const untried = { version: undefined, works: false, reason, userNamespace: false };
-    return { ...seen, runtimes: runtimes.map((runtime) => ({ ...runtime, ...untried })) };
+    // What stops the probe itself is its place.
+    const problem = seen.stateDir.problem ?? `cannot be used: ${(error as Error).message}`;
+    const untried = { version: undefined, works: false, reason: 'not tried', userNamespace: false };
+    return {
+      ...seen,
+      stateDir: { ...seen.stateDir, problem },
+      runtimes: runtimes.map((runtime) => ({ ...runtime, ...untried })),
+    };
   }
 }
 

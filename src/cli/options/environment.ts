@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { SbxError } from '../../protocol/errors.ts';
+import { isUtf8, requireUtf8Variable } from './text-bytes.ts';
 
 type CallerEnv = Readonly<Record<string, string | undefined>>;
 
@@ -29,13 +30,22 @@ function parseAssignment(text: string, caller: CallerEnv): [string, string] {
   if (equals !== -1) return [name, text.slice(equals + 1)];
   const value = caller[name];
   if (value === undefined) throw new SbxError('env_unset', `Cannot copy ${name}: it is not set here`);
+  requireUtf8Variable(name, value);
   return [name, value];
 }
 
 function readEnvFile(path: string): string[] {
+  const bytes = readBytes(path);
+  if (!isUtf8(bytes)) throw new SbxError('invalid_text', `The file ${path} is not valid UTF-8`);
+  return bytes
+    .toString()
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
+}
+
+function readBytes(path: string): Buffer {
   try {
-    const lines = readFileSync(path, 'utf8').split(/\r?\n/);
-    return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'));
+    return readFileSync(path);
   } catch (cause) {
     throw new SbxError('env_file_unreadable', `Cannot read ${path}: ${(cause as Error).message}`, { cause });
   }

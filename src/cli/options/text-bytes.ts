@@ -18,6 +18,15 @@ export function requireUtf8Arguments(args: readonly string[]): void {
   }
 }
 
+/** The same for a variable of the caller's. @throws SbxError `invalid_text` */
+export function requireUtf8Variable(name: string, value: string): void {
+  if (!value.includes('\ufffd')) return;
+  const own = splitAtNul(readFileSync('/proc/self/environ')).find((entry) => entry.indexOf(`${name}=`) === 0);
+  if (own !== undefined && !isUtf8(own)) {
+    throw new SbxError('invalid_text', `Cannot copy ${name}: its value is not valid UTF-8`);
+  }
+}
+
 function splitAtNul(bytes: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   for (let start = 0; start < bytes.length;) {
@@ -28,6 +37,6 @@ function splitAtNul(bytes: Buffer): Buffer[] {
   return parts;
 }
 
-function isUtf8(bytes: Buffer): boolean {
+export function isUtf8(bytes: Buffer): boolean {
   return Buffer.from(bytes.toString('utf8')).equals(bytes);
 }

@@ -1,20 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseWaitStatus, type Exit } from '../../protocol/exit.ts';
-import { EINTR, errno, prctl, waitpid, WNOHANG } from '../../posix/libc.ts';
+import { ECHILD, EINTR, errno, prctl, waitpid, WNOHANG } from '../../posix/libc.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { toPosixError } from '../../posix/posix-error.ts';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const LONG_MS = 2 ** 31 - 1;
 const PATIENCE_MS = 2000;
+/** How soon a process that is not yet ours is looked at again. */
+const ADOPTION_MS = 2;
 
 /**
  * Reaps the processes that a detaching runtime leaves to us. Each is waited for by its own pid: waiting for any
  * child would take the status of those that Node itself waits for.
  */
 export class ChildReaper {
-  readonly #waiting = new Map<number, (exit: Exit) => void>();
+  readonly #waiting = new Map<number, Settle>();
   readonly #commands = new Set<Promise<Exit>>();
   readonly #hold = setInterval(() => undefined, LONG_MS).unref();
   #mayHaveLeftovers = false;
@@ -34,18 +36,18 @@ export class ChildReaper {
     this.#commands.add(ended);
     // A signal handler alone keeps no event loop alive.
     this.#hold.ref();
-    const exit = await ended;
-    this.#commands.delete(ended);
-    if (this.#commands.size === 0) this.#hold.unref();
-    return exit;
+    try {
+      return await ended;
+    } finally {
+      this.#commands.delete(ended);
+      if (this.#commands.size === 0) this.#hold.unref();
+    }
   }
 
-  /** As `reap`, but nobody waits for it. */
+  /** As `reap`, but it keeps no process alive. */
   reapInPassing(pid: number): Promise<Exit> {
-    return new Promise((resolve) => {
-      const exit = waitFor(pid);
-      if (exit) resolve(exit);
-      else this.#waiting.set(pid, resolve);
+    return new Promise((resolve, reject) => {
+      this.#tryReap(pid, { resolve, reject });
     });
   }
 
@@ -69,7 +71,7 @@ export class ChildReaper {
 
   /** Waits a moment for commands that have just been killed. */
   async close(): Promise<void> {
-    await Promise.race([Promise.all(this.#commands), delay(PATIENCE_MS, undefined, { ref: false })]);
+    await Promise.race([Promise.allSettled(this.#commands), delay(PATIENCE_MS, undefined, { ref: false })]);
     clearInterval(this.#hold);
     process.off('SIGCHLD', this.#onSignal);
     // Who reaps no more must not gather orphans.
@@ -77,13 +79,34 @@ export class ChildReaper {
   }
 
   #reapAll(): void {
-    for (const [pid, resolve] of this.#waiting) {
+    for (const [pid, settle] of this.#waiting) this.#tryReap(pid, settle);
+  }
+
+  #tryReap(pid: number, settle: Settle): void {
+    this.#waiting.delete(pid);
+    try {
       const exit = waitFor(pid);
-      if (exit === undefined) continue;
-      this.#waiting.delete(pid);
-      resolve(exit);
+      if (exit !== undefined && exit !== 'not-ours') {
+        settle.resolve(exit);
+        return;
+      }
+      this.#waiting.set(pid, settle);
+      // No signal tells that a process has become our child.
+      if (exit === 'not-ours') setTimeout(() => this.#retry(pid), ADOPTION_MS);
+    } catch (error) {
+      settle.reject(error as Error);
     }
   }
+
+  #retry(pid: number): void {
+    const settle = this.#waiting.get(pid);
+    if (settle !== undefined) this.#tryReap(pid, settle);
+  }
+}
+
+interface Settle {
+  resolve(exit: Exit): void;
+  reject(error: Error): void;
 }
 
 function setSubreaper(isOn: boolean): void {
@@ -95,13 +118,18 @@ function listChildren(): number[] {
   return text.split(' ').filter(Boolean).map(Number);
 }
 
-/** Undefined while the child runs; throws if it is no child of this process. */
-function waitFor(pid: number): Exit | undefined {
+/**
+ * Undefined while the child runs. A detached process is for a moment still the child of the runtime's own helper, which
+ * is about to end and leave it to us: `not-ours`. Throws where there is no such process: somebody else reaped it.
+ */
+function waitFor(pid: number): Exit | 'not-ours' | undefined {
   const status: [number] = [0];
   for (;;) {
     const reaped = waitpid(pid, status, WNOHANG);
     if (reaped === pid) return parseWaitStatus(status[0]);
     if (reaped === 0) return undefined;
-    if (errno() !== EINTR) throw toPosixError('waitpid', errno());
+    const why = errno();
+    if (why === ECHILD && readProcessStat(pid) !== undefined) return 'not-ours';
+    if (why !== EINTR) throw toPosixError('waitpid', why);
   }
 }

@@ -128,7 +128,8 @@ function openExec({ spec, pidNamespace }: ExecStart, stat: ProcessStat, attempt:
   const { files, pipes, tools } = attempt;
   const killsBefore = countMemoryKills(spec.sandboxId);
   const reaped = tools.reaper.reap(stat.pid);
-  void reaped.then(() => tools.warden.forget(files.pid));
+  const forget = (): void => tools.warden.forget(files.pid);
+  reaped.then(forget, forget);
   return toExecProcess({
     stat,
     reaped,

@@ -153,7 +153,7 @@ export class Sandboxes {
       );
     }
     // Our child, as we are the nearest subreaper; nobody waits for its status.
-    void reaper.reapInPassing(readInitPid(dir));
+    reaper.reapInPassing(readInitPid(dir)).catch(() => undefined);
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, mkdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { arch, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -60,7 +60,7 @@ async function main({ values: options, positionals }) {
     console.log(`${toTable(rows[name])}\n`);
   }
   const table = toTable(chosen.flatMap((name) => rows[name]));
-  const machine = describeMachine({ load, contenders });
+  const machine = describeMachine({ load, words: toWords(options, positionals), contenders });
   if (chosen.length > 1) console.log(table);
   console.log(`\n${machine.join('\n')}`);
   if (options.json !== undefined) await writeFile(options.json, JSON.stringify(results));
@@ -137,13 +137,17 @@ async function runDriver([program, ...args], env) {
   return text;
 }
 
-function describeMachine({ load, contenders: { found, missing } }) {
+/** What of the command line decides the figures. */
+function toWords({ only, quick }, names) {
+  return [...names, ...(only === undefined ? [] : ['--only', only]), ...(quick ? ['--quick'] : [])];
+}
+
+function describeMachine({ load, words, contenders: { found, missing } }) {
   const versions = Object.values(found).flatMap(({ versions }) =>
     Object.entries(versions).map(([name, version]) => `${name}: ${version}`),
   );
-  const args = process.argv.slice(2);
   return [
-    `- Command: \`${['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ')}\``,
+    `- Command: \`${['npm run bench', ...(words.length > 0 ? ['--', ...words] : [])].join(' ')}\``,
     `- Date: ${new Date().toISOString().slice(0, 10)}`,
     `- Machine: ${cpus().length} × ${cpus()[0].model}, ${arch()}, ${(totalmem() / 1024 ** 3).toFixed(0)} GiB, Linux ${release()}; load average ${load} before the start`,
     `- Node ${process.versions.node}, NODE_EXTRA_CA_CERTS unset`,
@@ -152,9 +156,13 @@ function describeMachine({ load, contenders: { found, missing } }) {
   ];
 }
 
+/** The figures anew; what people have written below them, from the first heading on, stays. */
 async function writeDocument(content) {
   await mkdir(docs, { recursive: true });
-  await writeFile(join(docs, 'benchmarks.md'), await toDocument(content));
+  const path = join(docs, 'benchmarks.md');
+  const before = await readFile(path, 'utf8').catch(() => '');
+  const heading = before.indexOf('\n## ');
+  await writeFile(path, (await toDocument(content)) + (heading === -1 ? '' : before.slice(heading)));
 }
 
 function say(text) {

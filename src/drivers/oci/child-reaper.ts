@@ -83,19 +83,17 @@ export class ChildReaper {
   }
 
   #tryReap(pid: number, settle: Settle): void {
-    this.#waiting.delete(pid);
+    this.#waiting.set(pid, settle);
     try {
       const exit = waitFor(pid);
-      if (exit !== undefined && exit !== 'not-ours') {
-        settle.resolve(exit);
-        return;
-      }
-      this.#waiting.set(pid, settle);
+      if (exit === undefined) return;
       // No signal tells that a process has become our child.
-      if (exit === 'not-ours') setTimeout(() => this.#retry(pid), ADOPTION_MS);
+      if (exit === 'not-ours') return void setTimeout(() => this.#retry(pid), ADOPTION_MS);
+      settle.resolve(exit);
     } catch (error) {
       settle.reject(error as Error);
     }
+    this.#waiting.delete(pid);
   }
 
   #retry(pid: number): void {

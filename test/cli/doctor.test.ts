@@ -118,6 +118,12 @@ describe('sbx doctor where commands cannot run', () => {
     );
   });
 
+  it.each(['/dev/null/state', '/tmp/a directory/state'])('names a state directory like %s', async (path) => {
+    const result = await home.run(['doctor'], { env: { ...home.env, SBX_STATE_DIR: path } });
+    expect(result).toMatchObject({ exitCode: 125, stderr: '' });
+    expect(result.stdout).toContain(`${path} cannot be used: `);
+  });
+
   it('names a state directory on an overlay file system', async () => {
     const mount = 'mount -t tmpfs none $DIR && mkdir $DIR/{lower,upper,work,state}';
     const overlay =

@@ -98,20 +98,25 @@ function removeIfEmpty(directory: string): void {
   }
 }
 
-/** A signal that comes while sandboxes are tried ends us when they have been removed again. */
+/** A signal that comes while sandboxes are tried ends us when they have been removed again; a second one at once. */
 async function holdSignals(
   context: Context,
   look: () => Promise<HostFacts>,
 ): Promise<{ facts: HostFacts; endedBy: SignalName | undefined }> {
   let endedBy: SignalName | undefined;
-  const releases = (['INT', 'TERM', 'HUP'] as const).map((name) =>
+  const names = (['INT', 'TERM', 'HUP'] as const).filter((name) => !context.ignoredSignals.has(name));
+  const stops = names.map((name) =>
     context.onSignal(name, () => {
-      endedBy ??= name;
+      endedBy = name;
+      release();
     }),
   );
+  const release = (): void => {
+    for (const stop of stops) stop();
+  };
   try {
     return { facts: await look(), endedBy };
   } finally {
-    for (const release of releases) release();
+    release();
   }
 }

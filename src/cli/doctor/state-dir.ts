@@ -1,4 +1,4 @@
-import { lstatSync, statfsSync } from 'node:fs';
+import { lstatSync, statfsSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import type { StateDirFacts } from './facts.ts';
 
@@ -8,7 +8,7 @@ const LITTLE = 64 * 1024 * 1024;
 
 /** Looks at the state directory without making it. */
 export function findStateDirFacts(path: string, uid: number): StateDirFacts {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = tryLstat(path);
   const { type, bavail, bsize } = statfsSync(findExisting(path));
   const freeBytes = bavail * bsize;
   const facts = (problem?: string, advice?: string): StateDirFacts => ({
@@ -31,7 +31,14 @@ export function findStateDirFacts(path: string, uid: number): StateDirFacts {
 
 /** The directory, or the nearest one above it that is there. */
 function findExisting(path: string): string {
-  return lstatSync(path, { throwIfNoEntry: false }) === undefined && path !== dirname(path)
-    ? findExisting(dirname(path))
-    : path;
+  return tryLstat(path) === undefined && path !== dirname(path) ? findExisting(dirname(path)) : path;
+}
+
+/** Undefined also below what is no directory. */
+function tryLstat(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
 }

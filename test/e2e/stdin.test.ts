@@ -159,6 +159,19 @@ it('closes our stdin as soon as the child has closed its own, while it runs', as
   expect(await child).toMatchObject({ exitCode: 143 });
 });
 
+it.each(MODES)('closes our stdin also where its writer has nothing to write, $mode', async ({ flags }) => {
+  // poll(2) tells the writer that its reader has gone; what it then starts ends the command.
+  const code = 'import select; watch = select.poll(); watch.register(1, 0); watch.poll()';
+  const script = `code=$1 sandbox=$2; shift
+    { python3 -c "$code"; sbx exec -n "$sandbox" touch /tmp/noticed; } |
+      sbx exec "\${@:2}" "$sandbox" sh -c 'rm -f /tmp/noticed; exec <&-; while [ ! -e /tmp/noticed ]; do sleep 0.1; done; echo noticed'`;
+  expect(await runShell(home, script, [code, sandbox, ...flags])).toEqual({
+    stdout: 'noticed\n',
+    stderr: '',
+    exitCode: 0,
+  });
+});
+
 describe.each(MODES)('what stands on stdin, $mode', ({ flags }) => {
   it.each([
     {

@@ -97,11 +97,15 @@ export class ExecSession {
 
   /** A connection that ends with the session, also where the session ends first. */
   async #connect(): Promise<Connection> {
-    if (this.#isClosed) throw lost('it was closed here');
+    if (this.#hasClosed()) throw lost('it was closed here');
     const connection = await this.#options.transport.connect();
     this.#connections.add(connection);
-    if (this.#isClosed) connection.close();
+    if (this.#hasClosed()) connection.close();
     return connection;
+  }
+
+  #hasClosed(): boolean {
+    return this.#isClosed;
   }
 
   async #start(connection: Connection): Promise<StreamAnswer> {

@@ -4,7 +4,6 @@ import {
   KILL_AFTER_MS,
   type AckRequest,
   type ExecRecord,
-  type ExecState,
   type SandboxRecord,
   type StartExecRequest,
 } from '../protocol/api.ts';
@@ -18,6 +17,7 @@ import {
 import type { Exit, ExitReason } from '../protocol/exit.ts';
 import { DrainClock } from './drain-clock.ts';
 import { ExecLog } from './exec-log.ts';
+import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
 import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
@@ -46,15 +46,13 @@ export class Exec {
   readonly #onEnd: (exec: Exec) => void;
   readonly #log = new ExecLog();
   readonly #created = new Date();
-  #ended: Date | undefined;
   #startedAt = 0;
-  #state: ExecState = 'created';
   #process: ExecProcess | undefined;
   #outputs: ExecOutputs | undefined;
   #exit: Exit | null = null;
   /** Why we ended it, where we did. */
   #cause: ExitReason | undefined;
-  #terminal: TerminalEvent | undefined;
+  #end: { at: Date; terminal: TerminalEvent } | undefined;
   readonly #timers = new Timers();
   /** What was asked for while the command was being started. */
   readonly #early: ((process: ExecProcess) => void)[] = [];
@@ -65,7 +63,7 @@ export class Exec {
   #isDiscarding = false;
   readonly readers = new ExecReaders({
     next: (offsets, limit) => this.#log.next(offsets, limit),
-    terminal: () => this.#terminal,
+    terminal: () => this.#end?.terminal,
     onClientSent: (offsets) => {
       // For a reader without a window, what the socket took counts as acknowledged.
       if (this.#request.window === undefined) this.acknowledge(offsets);
@@ -88,27 +86,19 @@ export class Exec {
   }
 
   get hasEnded(): boolean {
-    return this.#terminal !== undefined;
+    return this.#end !== undefined;
   }
 
   get record(): ExecRecord {
-    const { id, name } = this.sandbox;
-    const terminal = this.#terminal;
-    return {
-      schema: 1,
-      id: this.id,
+    return toExecRecord({
+      request: this.#request,
+      sandbox: this.sandbox,
       owner: this.owner,
-      sandbox: { id, name },
-      argv: this.#request.argv,
-      state: this.#state,
-      created: this.#created.toISOString(),
-      ended: this.#ended?.toISOString() ?? null,
-      exit: this.#exit,
-      reason: terminal?.type === 'exit' ? terminal.reason : terminal ? 'start_failed' : null,
-      error: terminal?.type === 'error' ? terminal.error : null,
+      created: this.#created,
+      hasStarted: this.#process !== undefined,
+      end: this.#end,
       bytes: this.#log.written,
-      drain_truncated: terminal?.type === 'exit' && terminal.drain_truncated,
-    };
+    });
   }
 
   /** Starts the command. Its failure to start is its end, not an exception. */
@@ -180,7 +170,7 @@ export class Exec {
   fail(error: unknown): void {
     const known =
       error instanceof SbxError ? error : new SbxError('internal', String(error), { cause: error });
-    this.#finish('failed', { type: 'error', error: known.toBody() });
+    this.#finish({ type: 'error', error: known.toBody() });
   }
 
   /** Lets go of connections and timers; the server goes. */
@@ -191,7 +181,6 @@ export class Exec {
 
   #run(process: ExecProcess): void {
     this.#process = process;
-    this.#state = 'running';
     this.#startedAt = performance.now();
     this.#outputs = new ExecOutputs(process, {
       append: (stream, chunk) => {
@@ -214,7 +203,7 @@ export class Exec {
         this.#reap(exit);
       },
       (error: unknown) => {
-        this.fail(error);
+        this.fail(new SbxError('session_lost', `Nobody could learn how the command ended: ${String(error)}`));
       },
     );
     for (const act of this.#early.splice(0)) act(process);
@@ -271,7 +260,7 @@ export class Exec {
     const reason = this.#cause ?? (this.#process?.wasOutOfMemory() ? 'out_of_memory' : 'exited');
     const isTruncated = !outputs.areOver;
     outputs.discard();
-    this.#finish('exited', {
+    this.#finish({
       type: 'exit',
       exit: this.#exit,
       reason,
@@ -282,11 +271,9 @@ export class Exec {
     });
   }
 
-  #finish(state: ExecState, terminal: TerminalEvent): void {
+  #finish(terminal: TerminalEvent): void {
     if (this.hasEnded) return;
-    this.#state = state;
-    this.#ended = new Date();
-    this.#terminal = terminal;
+    this.#end = { at: new Date(), terminal };
     this.#timers.clear();
     this.stdin.close();
     this.#onEnd(this);

@@ -70,12 +70,11 @@ export function createExecCommand(): Command {
 /** @throws SbxError `usage` and its like */
 export function parseExec(args: readonly string[], context: Context): ExecOptions {
   const command = createExecCommand();
-  const shapes = command.options.map((option) => ({
-    short: option.short,
-    long: option.long,
-    takesValue: option.required || option.optional,
-  }));
-  const split = splitExecArgv(args, shapes);
+  const help = { short: '-h', long: '--help', takesValue: false };
+  const shapes = command.options.map(({ short, long, required, optional }) => {
+    return { short, long, takesValue: required || optional };
+  });
+  const split = splitExecArgv(args, [...shapes, help]);
   requireUtf8Arguments(args);
   const { flags } = parseWords<Flags>(command, split.options);
   if (split.command.length === 0) throw noCommand(split.sandbox);

@@ -6,10 +6,11 @@ import ts from 'typescript-eslint';
 const directions = {
   protocol: [],
   posix: [],
+  state: ['protocol', 'posix'],
   drivers: ['protocol', 'posix'],
-  server: ['protocol', 'posix', 'drivers'],
-  client: ['protocol', 'posix'],
-  cli: ['client', 'protocol', 'posix'],
+  server: ['protocol', 'posix', 'state', 'drivers'],
+  client: ['protocol', 'posix', 'state'],
+  cli: ['client', 'protocol', 'posix', 'state'],
 };
 
 /** The commands that hold the server or look at the drivers themselves. */

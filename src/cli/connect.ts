@@ -1,6 +1,6 @@
 import type { Connection, Transport } from '../client/transport.ts';
 import { openDaemon, type DaemonOptions } from '../client/daemon.ts';
-import { findStateDir } from '../client/state-location.ts';
+import { findStateDir } from '../state/location.ts';
 import type { Context } from './context.ts';
 
 /** What this user's daemon is, and how one is started. A flag beats its variable. */
@@ -8,6 +8,7 @@ export function toDaemonOptions(context: Context, runtime?: string): DaemonOptio
   const { env, uid, home, version, program } = context;
   return {
     stateDir: findStateDir({ env, uid, home }),
+    uid,
     version,
     program: [...program, 'serve'],
     runtime: runtime ?? (env['SBX_RUNTIME'] || undefined),

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Driver } from '../drivers/driver.ts';
 import { PROTOCOL, type HealthAnswer } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { readProcessStat } from '../posix/process-stat.ts';
+import { toDaemonFilePath, writeDaemonFile } from '../state/daemon-file.ts';
 import { createApp } from './app.ts';
 import { ExecRegistry } from './exec-registry.ts';
 import { IdleWatch } from './idle-watch.ts';
@@ -102,7 +103,7 @@ export class Daemon {
     await this.#app.close();
     await this.#options.driver.close();
     rmSync(this.#socket, { force: true });
-    rmSync(this.#filePath, { force: true });
+    rmSync(toDaemonFilePath(this.#options.stateDir), { force: true });
     this.#onStopped();
   }
 
@@ -130,23 +131,18 @@ export class Daemon {
     };
   }
 
-  get #filePath(): string {
-    return join(this.#options.stateDir, 'daemon.json');
-  }
-
   #writeFile(): void {
-    const file = {
+    const { stateDir, driver, version } = this.#options;
+    writeDaemonFile(stateDir, {
       schema: 1,
       instance: this.#instance,
       pid: process.pid,
-      start_time: readProcessStat(process.pid)?.startTime,
+      start_time: readProcessStat(process.pid)?.startTime ?? '',
       protocol: PROTOCOL,
-      version: this.#options.version,
+      version,
       socket: this.#socket,
-      runtime: this.#options.driver.runtime,
-      runtime_path: this.#options.driver.runtimePath,
-    };
-    writeFileSync(`${this.#filePath}.new`, `${JSON.stringify(file)}\n`, { mode: 0o600 });
-    renameSync(`${this.#filePath}.new`, this.#filePath);
+      runtime: driver.runtime,
+      runtime_path: driver.runtimePath,
+    });
   }
 }

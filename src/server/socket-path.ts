@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { prepareStateDir } from './state-dir.ts';
+import { preparePrivateDirectory } from '../state/private-directory.ts';
 
 /** sun_path of unix(7) holds 108 bytes with its NUL. */
 const LONGEST = 107;
@@ -10,6 +10,6 @@ export function prepareSocketPath(stateDir: string, uid: number): string {
   const path = join(stateDir, 'sbx.sock');
   if (Buffer.byteLength(path) <= LONGEST) return path;
   const directory = `/tmp/sbx-${uid}`;
-  prepareStateDir(directory, uid);
+  preparePrivateDirectory(directory, uid);
   return join(directory, `${createHash('sha256').update(stateDir).digest('hex').slice(0, 16)}.sock`);
 }

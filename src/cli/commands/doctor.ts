@@ -68,7 +68,7 @@ async function findFacts(context: Context): Promise<HostFacts> {
     sleep,
     // Before the probe, which moves us to where a part of them is hidden.
     cgroups: findCgroupFacts(),
-    daemon: await findDaemonFacts(path),
+    daemon: await findDaemonFacts(path, context.uid),
     stateDir: findStateDirFacts(path, context.uid),
   };
   try {

@@ -21,7 +21,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
       try {
         await removeSandbox(connection, name);
       } catch (error) {
-        status ||= reportError(error, context);
+        const failed = reportError(error, context);
+        status ||= failed;
       }
     }
     return status;

@@ -4,8 +4,8 @@ import { openOciDriver } from '../../drivers/oci/open-driver.ts';
 import { acquireFileLock } from '../../posix/file-lock.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { Daemon } from '../../server/daemon.ts';
-import { prepareStateDir } from '../../server/state-dir.ts';
-import { findStateDir } from '../../client/state-location.ts';
+import { findStateDir, requireAbsolute } from '../../state/location.ts';
+import { preparePrivateDirectory } from '../../state/private-directory.ts';
 import type { Context } from '../context.ts';
 import { parseWords } from '../options/parse-options.ts';
 
@@ -42,7 +42,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   const { env, uid, home } = context;
   return runServe(
     {
-      stateDir: flags.stateDir ?? findStateDir({ env, uid, home }),
+      stateDir:
+        flags.stateDir === undefined ? findStateDir({ env, uid, home }) : requireAbsolute(flags.stateDir),
       runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
       idleExitMs: flags.idleExit,
     },
@@ -56,7 +57,7 @@ async function runServe(options: ServeOptions, context: Context): Promise<number
   const log = (line: string): void => {
     context.say(line);
   };
-  prepareStateDir(stateDir, context.uid);
+  preparePrivateDirectory(stateDir, context.uid);
   const lock = acquireFileLock(join(stateDir, 'lock'));
   // Another daemon of this directory lives.
   if (lock === undefined) return 0;

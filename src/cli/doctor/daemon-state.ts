@@ -7,8 +7,8 @@ import type { DaemonFacts } from './facts.ts';
 const ANSWER_LIMIT_MS = 3_000;
 
 /** Looks for this user's daemon without starting one. */
-export async function findDaemonFacts(stateDir: string): Promise<DaemonFacts> {
-  const found = await findDaemon({ stateDir });
+export async function findDaemonFacts(stateDir: string, uid: number): Promise<DaemonFacts> {
+  const found = await findDaemon({ stateDir, uid });
   if (found === undefined) return { state: 'absent' };
   const silent = { state: 'silent', pid: found.file.pid } as const;
   const limit = new AbortController();

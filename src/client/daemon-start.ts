@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SbxError } from '../protocol/errors.ts';
@@ -100,6 +100,9 @@ function toLogError(path: string, cause: NodeJS.ErrnoException): SbxError {
 function toFailure({ child, logOffset }: Start, stateDir: string): SbxError {
   const path = join(stateDir, 'daemon.log');
   const [line = '', hint] = readLastError(path, logOffset);
+  if (line === '' && statfsSync(stateDir).bavail === 0) {
+    return new SbxError('disk_full', `The daemon did not start: the disk under ${stateDir} is full`);
+  }
   const how = child.signalCode ?? child.exitCode ?? 'still starting';
   return new SbxError(
     'daemon_failed',

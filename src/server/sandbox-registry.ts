@@ -122,8 +122,8 @@ export class SandboxRegistry {
   async #make(record: SandboxRecord): Promise<void> {
     const { driver, directory } = this.#options;
     const { id, name, network } = record;
-    writeRecord(join(directory, id), record);
     try {
+      writeRecord(join(directory, id), record);
       await driver.createSandbox({ id, name, network });
     } catch (error) {
       await driver.removeSandbox(id);

@@ -31,7 +31,7 @@ const noHttp = {
 const noPackages = { regex: '^[^.]', message: 'The protocol is pure: it imports nothing, not even node:.' };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/']),
+  globalIgnores(['dist/', 'dist.new/', 'coverage/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
 
   correctness(),

@@ -1,6 +1,5 @@
 import { writeSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { Context, Descriptor } from './context.ts';
 import { parseLaunch } from './launch.ts';
 import { writeResult } from './output/write-result.ts';
@@ -13,7 +12,7 @@ function createContext(): Context {
     uid: process.getuid?.() ?? 0,
     home: findHome(),
     version: __SBX_VERSION__,
-    program: [process.execPath, '--', fileURLToPath(import.meta.url)],
+    program: [process.execPath, '--', process.argv[1] ?? ''],
     ignoredSignals: ignored,
     closedDescriptors: closed,
     onSignal: (name, listener) => {
@@ -47,4 +46,6 @@ function findHome(): string {
   }
 }
 
-process.exitCode = await runProgram(process.argv.slice(2), createContext());
+void runProgram(process.argv.slice(2), createContext()).then((status) => {
+  process.exitCode = status;
+});

@@ -5,7 +5,6 @@ import { SbxError } from '../protocol/errors.ts';
 import { readDaemonFile, type DaemonFile } from '../state/daemon-file.ts';
 import { isPrivateDirectory } from '../state/private-directory.ts';
 import { requestStop } from './api.ts';
-import { startDaemon } from './daemon-start.ts';
 import { createLocalTransport } from './local-transport.ts';
 import type { Connection, Transport } from './transport.ts';
 
@@ -31,6 +30,8 @@ export interface Found {
 export async function openDaemon(options: DaemonOptions): Promise<Transport> {
   const found = await findDaemon(options);
   if (found !== undefined && (await isUsable(found, options))) return found.transport;
+  // Loaded where it is needed: node:child_process is a millisecond of every start.
+  const { startDaemon } = await import('./daemon-start.ts');
   const started = await startDaemon(options, () => findDaemon(options));
   return started.transport;
 }

@@ -79,7 +79,7 @@ class PipeWriter implements OutputWriter {
         onFailure(toFailure(stream, error));
       }
     });
-    void poll.wait(fd, 0).then(leave);
+    void poll.waitForHangUp(fd).then(leave);
   }
 
   write(chunk: Buffer, written: () => void): void {
@@ -144,7 +144,7 @@ class SyncWriter implements OutputWriter {
     this.#fd = fd;
     this.#settings = settings;
     if (fd === undefined || settings.fits === undefined) return;
-    void options.poll.wait(fd, 0).then(() => {
+    void options.poll.waitForHangUp(fd).then(() => {
       this.#leave();
     });
   }

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import { PROTOCOL } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { ResponseParser, type ResponseHead } from './http-parser.ts';
@@ -32,6 +32,9 @@ interface Pending {
   fail(error: Error): void;
 }
 
+/** What may wait in the socket while more of an upload is read, in bytes. */
+const QUEUED = 256 * 1024;
+
 /** One buffer for what all connections read: each read is parsed before the next. */
 const readBuffer = Buffer.allocUnsafeSlow(128 * 1024);
 
@@ -40,7 +43,8 @@ class LocalConnection implements Connection {
   readonly opened: Promise<void>;
   readonly #socket: Socket;
   readonly #path: string;
-  #pending: Pending | undefined;
+  /** Requests without their answers, which come in the same order. */
+  readonly #pending: Pending[] = [];
   #failure: Error | undefined;
 
   constructor(path: string) {
@@ -54,7 +58,10 @@ class LocalConnection implements Connection {
       }
       return true;
     };
-    this.#socket = connect({ path, onread: { buffer: readBuffer, callback } });
+    const onread = { buffer: readBuffer, callback };
+    this.#socket = new Socket({ onread, writableHighWaterMark: QUEUED } as SocketConstructorOpts).connect({
+      path,
+    });
     this.opened = new Promise((resolve, reject) => {
       this.#socket.once('connect', resolve);
       this.#socket.on('error', (error) => {
@@ -69,13 +76,9 @@ class LocalConnection implements Connection {
 
   #createParser(): ResponseParser {
     return new ResponseParser({
-      head: (head) => this.#pending?.head(head),
-      body: (chunk) => this.#pending?.body(chunk),
-      end: () => {
-        const ended = this.#pending;
-        this.#pending = undefined;
-        ended?.end();
-      },
+      head: (head) => this.#pending[0]?.head(head),
+      body: (chunk) => this.#pending[0]?.body(chunk),
+      end: () => this.#pending.shift()?.end(),
     });
   }
 
@@ -134,10 +137,9 @@ class LocalConnection implements Connection {
   }
 
   #begin<T>(start: (pending: (handlers: Pending) => void) => Promise<T>): Promise<T> {
-    if (this.#pending !== undefined) throw new Error('a request is under way on this connection');
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return start((handlers) => {
-      this.#pending = handlers;
+      this.#pending.push(handlers);
     });
   }
 
@@ -166,9 +168,7 @@ class LocalConnection implements Connection {
     const failure = unreachable(this.#path, cause);
     this.#failure = failure;
     this.#socket.destroy();
-    const failed = this.#pending;
-    this.#pending = undefined;
-    failed?.fail(failure);
+    for (const failed of this.#pending.splice(0)) failed.fail(failure);
     return failure;
   }
 }

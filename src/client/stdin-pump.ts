@@ -26,8 +26,9 @@ export class StdinPump {
   readonly #source: StdinSource;
   #offset = 0;
   #body: Body | undefined;
-  /** The answer of the last body, while it is awaited. */
-  #ending: Promise<void> = Promise.resolve();
+  /** Resolves when all complete bodies are answered; the next one does not wait for it. */
+  #answered: Promise<void> = Promise.resolve();
+  #failure: Error | undefined;
   #isStopped = false;
 
   constructor(connection: Connection, id: string, source: StdinSource) {
@@ -40,13 +41,13 @@ export class StdinPump {
   async run(): Promise<void> {
     for (;;) {
       const chunk = await this.#source.read();
-      await this.#ending;
       if (this.#hasStopped()) return;
+      if (this.#failure !== undefined) throw this.#failure;
       if (chunk === null) break;
       await this.#send(chunk);
     }
     this.#endBody();
-    await this.#ending;
+    await this.#answered;
     if (this.#hasStopped()) return;
     const json = { offset: this.#offset };
     await requestJson(this.#connection, {
@@ -89,11 +90,13 @@ export class StdinPump {
     if (body === undefined) return;
     this.#body = undefined;
     clearTimeout(body.timer);
-    this.#ending = body.upload.end().then((answer) => {
-      const { closed } = parseAnswer(answer) as StdinAnswer;
+    const answer = body.upload.end();
+    this.#answered = this.#answered.then(async () => {
+      const { closed } = parseAnswer(await answer) as StdinAnswer;
       if (closed) this.stop();
     });
-    // Whoever awaits it is told; that it fails while nobody does is no crash.
-    this.#ending.catch(() => undefined);
+    this.#answered.catch((error: unknown) => {
+      this.#failure ??= error as Error;
+    });
   }
 }

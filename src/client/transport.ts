@@ -32,7 +32,8 @@ export interface Upload {
 }
 
 /**
- * One connection: one request after another, never two at once.
+ * One connection. A request may be sent while others wait for their answers, which come in the same order; an upload
+ * has to be complete before the next request.
  * A connection that breaks rejects what is under way with `SbxError` `server_unreachable`.
  */
 export interface Connection {

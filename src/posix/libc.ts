@@ -27,6 +27,12 @@ export const flock = libc.func('int flock(int fd, int operation)') as (
 export const prctl = libc.func(
   'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
 ) as (option: number, a: number, b: number, c: number, d: number) => number;
+export const fcntl = libc.func('int fcntl(int fd, int command, ...)') as (
+  fd: number,
+  command: number,
+  type: 'int',
+  value: number,
+) => number;
 export const ioctlOutInt = libc.func('int ioctl(int fd, unsigned long request, _Out_ int *value)') as (
   fd: number,
   request: number,

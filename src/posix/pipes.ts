@@ -1,7 +1,8 @@
-import { errno, ioctlOutInt, O_CLOEXEC, pipe2 } from './libc.ts';
+import { errno, fcntl, ioctlOutInt, O_CLOEXEC, pipe2 } from './libc.ts';
 import { toPosixError } from './posix-error.ts';
 
 const FIONREAD = 0x541b;
+const F_SETPIPE_SZ = 1031;
 
 /** The two descriptors of a pipe; whoever asked for it closes both. */
 export interface Pipe {
@@ -24,4 +25,12 @@ export function countPendingBytes(fd: number): number {
   const count: [number] = [0];
   if (ioctlOutInt(fd, FIONREAD, count) !== 0) throw toPosixError('ioctl', errno());
   return count[0];
+}
+
+/**
+ * Lets a pipe hold more than its 64 KiB, so that bulk data wakes each side less often. The kernel may refuse, for a
+ * user who has much in pipes already (pipe(7)): then it stays as it is.
+ */
+export function growPipe(fd: number, bytes: number): void {
+  fcntl(fd, F_SETPIPE_SZ, 'int', bytes);
 }

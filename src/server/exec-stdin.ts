@@ -17,6 +17,8 @@ export class ExecStdin {
   #held = 0;
   #accepted = 0;
   #told = 0;
+  /** Bodies are taken one after another, also where one was sent before the other was answered. */
+  #lastBody: Promise<unknown> = Promise.resolve();
   #isEnded = false;
   #isClosed = false;
   readonly #waiting = new Set<() => void>();
@@ -60,6 +62,14 @@ export class ExecStdin {
    * @throws SbxError `stdin_offset` for a gap, `stdin_ended` after the end
    */
   async accept(offset: number, body: Readable): Promise<StdinAnswer> {
+    const before = this.#lastBody;
+    const taken = before.then(() => this.#takeBody(offset, body));
+    this.#lastBody = taken.catch(() => undefined);
+    await taken;
+    return this.answer;
+  }
+
+  async #takeBody(offset: number, body: Readable): Promise<void> {
     let at = offset;
     await new Promise<void>((resolve, reject) => {
       const proceed = (): void => {
@@ -86,7 +96,6 @@ export class ExecStdin {
       if (this.#isClosed) resolve();
       body.once('close', () => this.#waiting.delete(proceed));
     });
-    return this.answer;
   }
 
   /** EOF after `offset` bytes. The second time is the first time's repetition. */

@@ -1,6 +1,11 @@
 import { Socket } from 'node:net';
+import { growPipe } from '../../posix/pipes.ts';
 import { POLLERR, type PollWatcher } from '../../posix/poll-watcher.ts';
 import type { InputPipe } from '../driver.ts';
+
+/** More than this in the queue is bulk data; its pipe then holds as much as the second number says, in bytes. */
+const BULK = 64 * 1024;
+const GROWN = 1024 * 1024;
 
 /** Opens our end of the child's stdin; takes over the descriptor. */
 export function openInputPipe(fd: number, watcher: PollWatcher): InputPipe {
@@ -19,10 +24,18 @@ export function openInputPipe(fd: number, watcher: PollWatcher): InputPipe {
     });
   });
 
+  let isGrown = false;
+  const growOnce = (): void => {
+    if (isGrown || socket.writableLength < BULK) return;
+    isGrown = true;
+    growPipe(fd, GROWN);
+  };
+
   return {
     closed,
     write(chunk, flushed) {
       if (socket.destroyed || socket.writableEnded) return void setImmediate(flushed);
+      growOnce();
       socket.write(chunk, () => flushed());
     },
     end() {

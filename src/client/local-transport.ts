@@ -35,6 +35,8 @@ interface Pending {
 /** What may wait in the socket while more of an upload is read, in bytes. */
 const QUEUED = 256 * 1024;
 
+const SMALL = 4096;
+
 /** One buffer for what all connections read: each read is parsed before the next. */
 const readBuffer = Buffer.allocUnsafeSlow(128 * 1024);
 
@@ -126,14 +128,27 @@ class LocalConnection implements Connection {
 
   /** Frames one piece of an upload; resolves when the socket has room, or when nobody wants more of it. */
   #writeChunk(chunk: Buffer, answer: Promise<Answer>): Promise<unknown> | undefined {
+    if (this.#writeFramed(chunk)) return undefined;
+    const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
+    return Promise.race([drained, answer]);
+  }
+
+  /** A small piece is copied: one write of one buffer costs a turn less than three in a row. */
+  #writeFramed(chunk: Buffer): boolean {
+    const size = `${chunk.length.toString(16)}\r\n`;
+    if (chunk.length <= SMALL) {
+      const framed = Buffer.allocUnsafe(size.length + chunk.length + 2);
+      framed.write(size, 'latin1');
+      chunk.copy(framed, size.length);
+      framed.write('\r\n', size.length + chunk.length, 'latin1');
+      return this.#socket.write(framed);
+    }
     this.#socket.cork();
-    this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    this.#socket.write(size, 'latin1');
     this.#socket.write(chunk);
     const hasRoom = this.#socket.write('\r\n', 'latin1');
     this.#socket.uncork();
-    if (hasRoom) return undefined;
-    const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
-    return Promise.race([drained, answer]);
+    return hasRoom;
   }
 
   #begin<T>(start: (pending: (handlers: Pending) => void) => Promise<T>): Promise<T> {

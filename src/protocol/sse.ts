@@ -7,10 +7,6 @@ export interface SseEvent {
   readonly data: string;
 }
 
-const LF = 10;
-const CR = 13;
-const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
-
 /**
  * Parses a Server-Sent Events stream from bytes that are split anywhere
  * (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation).
@@ -18,9 +14,10 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
  */
 export class SseParser {
   readonly #onEvent: (event: SseEvent) => void;
-  /** The beginning of a line whose end has not come: a copy, so that the chunks need not be kept. */
-  #pending = Buffer.alloc(1024);
-  #pendingLength = 0;
+  /** The beginning of a character whose last bytes have not come. */
+  #cut: Buffer | undefined;
+  /** The beginning of a line whose end has not come. */
+  #pending = '';
   #isAfterCr = false;
   #isFirstLine = true;
   #event = '';
@@ -33,60 +30,46 @@ export class SseParser {
 
   /** Takes the next bytes, which may be used again when it returns. */
   push(chunk: Buffer): void {
+    const text = this.#pending + this.#unifyLineEnds(this.#decode(chunk));
     let start = 0;
-    for (let line = this.#findLine(chunk, start); line !== undefined; line = this.#findLine(chunk, start)) {
-      if (!line.isRestOfCrLf) this.#takeLine(chunk.subarray(start, line.end));
-      start = line.end + 1;
+    for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', start)) {
+      this.#takeLine(text.slice(start, end));
+      start = end + 1;
     }
-    this.#keep(chunk.subarray(start));
+    this.#pending = text.slice(start);
   }
 
-  /** Where the next line ends: at CR, LF or CRLF, of which the LF may come with a later chunk. */
-  #findLine(chunk: Buffer, start: number): { end: number; isRestOfCrLf: boolean } | undefined {
-    if (start >= chunk.length) return undefined;
-    const isRestOfCrLf = this.#isAfterCr && chunk[start] === LF;
-    this.#isAfterCr = false;
-    if (isRestOfCrLf) return { end: start, isRestOfCrLf };
-    const lf = chunk.indexOf(LF, start);
-    // Looked for in this line only: where none are, each is looked for once.
-    const cr = (lf === -1 ? chunk.subarray(start) : chunk.subarray(start, lf)).indexOf(CR);
-    if (cr === -1) return lf === -1 ? undefined : { end: lf, isRestOfCrLf };
-    this.#isAfterCr = true;
-    return { end: start + cr, isRestOfCrLf };
+  /** UTF-8, but for a character at the end that is not complete. */
+  #decode(chunk: Buffer): string {
+    const bytes = this.#cut === undefined ? chunk : Buffer.concat([this.#cut, chunk]);
+    const whole = bytes.length - countCutBytes(bytes);
+    this.#cut = whole === bytes.length ? undefined : Buffer.from(bytes.subarray(whole));
+    return bytes.toString('utf8', 0, whole);
   }
 
-  #keep(bytes: Buffer): void {
-    const length = this.#pendingLength + bytes.length;
-    if (length > this.#pending.length) {
-      const larger = Buffer.allocUnsafe(2 * length);
-      this.#pending.copy(larger, 0, 0, this.#pendingLength);
-      this.#pending = larger;
-    }
-    bytes.copy(this.#pending, this.#pendingLength);
-    this.#pendingLength = length;
+  /** CR and CRLF become LF; the LF of a CRLF may come with a later chunk. */
+  #unifyLineEnds(text: string): string {
+    if (text === '') return text;
+    const rest = this.#isAfterCr && text.startsWith('\n') ? text.slice(1) : text;
+    this.#isAfterCr = text.endsWith('\r');
+    return rest.includes('\r') ? rest.replace(/\r\n?/g, '\n') : rest;
   }
 
-  #takeLine(tail: Buffer): void {
-    let line = tail;
-    if (this.#pendingLength > 0) {
-      this.#keep(tail);
-      line = this.#pending.subarray(0, this.#pendingLength);
-      this.#pendingLength = 0;
-    }
+  #takeLine(text: string): void {
+    let line = text;
     if (this.#isFirstLine) {
       this.#isFirstLine = false;
-      if (line.subarray(0, 3).equals(BOM)) line = line.subarray(3);
+      if (line.startsWith('\ufeff')) line = line.slice(1);
     }
-    if (line.length === 0) this.#dispatch();
+    if (line === '') this.#dispatch();
     else this.#takeField(line);
   }
 
-  #takeField(line: Buffer): void {
-    const colon = line.indexOf(0x3a);
+  #takeField(line: string): void {
+    const colon = line.indexOf(':');
     if (colon === 0) return;
-    const name = line.toString('utf8', 0, colon === -1 ? line.length : colon);
-    const start = line[colon + 1] === 0x20 ? colon + 2 : colon + 1;
-    const value = colon === -1 ? '' : line.toString('utf8', start, line.length);
+    const name = colon === -1 ? line : line.slice(0, colon);
+    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
     if (name === 'data') this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
     else if (name === 'event') this.#event = value;
     else if (name === 'id' && !value.includes('\0')) this.#id = value;
@@ -98,4 +81,16 @@ export class SseParser {
     this.#data = undefined;
     if (data !== undefined) this.#onEvent({ event: event || 'message', id, data });
   }
+}
+
+/** How many bytes at the end begin a UTF-8 character that goes on behind it. */
+function countCutBytes(bytes: Buffer): number {
+  const last = bytes[bytes.length - 1] ?? 0;
+  if (last < 0x80) return 0;
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] as number;
+    if (byte >= 0xc0) return back < (byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4) ? back : 0;
+    if (byte < 0x80) return 0;
+  }
+  return 0;
 }

@@ -6,6 +6,7 @@ export interface TurnTaker {
 /** The most that one taker moves in one turn of the event loop, and that all of them move together, in bytes. */
 const ONE = 128 * 1024;
 const ALL = 512 * 1024;
+const QUIET = 16 * 1024;
 
 /**
  * Fairness between the output streams of execs: what has moved little in this turn of the event loop goes at once;
@@ -41,7 +42,8 @@ export class Turns {
     this.#spent.set(taker, spent + bytes);
     this.#total += bytes;
     if (!isDone) this.#waiting.add(taker);
-    this.#schedule();
+    // As long as all together have moved little, nobody has to be reminded of a new turn.
+    if (this.#waiting.size > 0 || this.#total >= QUIET) this.#schedule();
   }
 
   #wait(taker: TurnTaker): void {

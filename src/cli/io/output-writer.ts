@@ -58,6 +58,9 @@ function toFailure(stream: OutputStream, cause: Error): SbxError {
   return new SbxError('output_failed', `Cannot write to ${stream}: ${cause.message}`, { cause });
 }
 
+/** Chunks of this size come in numbers and are worth gathering, in bytes. */
+const BULK = 16 * 1024;
+
 /** A pipe, through a non-blocking description of our own. */
 class PipeWriter implements OutputWriter {
   readonly #socket: Socket;
@@ -85,10 +88,8 @@ class PipeWriter implements OutputWriter {
   write(chunk: Buffer, written: () => void): void {
     if (this.#isOver) written();
     else {
-      this.#gather();
-      this.#socket.write(chunk, () => {
-        written();
-      });
+      if (chunk.length >= BULK) this.#gather();
+      this.#socket.write(chunk, written);
     }
   }
 

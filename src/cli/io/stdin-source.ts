@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, read, readSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { Socket, type SocketConstructorOpts } from 'node:net';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
 import type { StdinSource } from '../../client/stdin-pump.ts';
@@ -43,11 +43,11 @@ function openPipe(poll: LazyPoll): StdinSource {
     return createPolledSource(poll);
   }
   releaseStdin();
-  return createStreamSource(new Socket({ fd, readable: true, writable: false }));
+  return createPipeSource(fd);
 }
 
-/** Reads a stream only as far as it is asked to. */
-function createStreamSource(stream: Socket | ReadStream): StdinSource {
+/** Reads a terminal only as far as it is asked to. */
+function createStreamSource(stream: ReadStream): StdinSource {
   const chunks: Buffer[] = [];
   let hasEnded = false;
   let wake: (() => void) | undefined;
@@ -79,6 +79,55 @@ function createStreamSource(stream: Socket | ReadStream): StdinSource {
     destroy: () => {
       chunks.length = 0;
       stream.destroy();
+      end();
+    },
+  };
+}
+
+/**
+ * Reads a pipe of our own into one buffer, past the machinery of streams, which a turn would feel. It reads ahead by one
+ * chunk while nobody asks.
+ */
+function createPipeSource(fd: number): StdinSource {
+  let waiting: ((chunk: Buffer | null) => void) | undefined;
+  let ahead: Buffer | undefined;
+  let hasEnded = false;
+  const callback = (length: number, buffer: Uint8Array): boolean => {
+    const chunk = Buffer.from(buffer.subarray(0, length));
+    if (waiting === undefined) {
+      ahead = chunk;
+      return false;
+    }
+    const give = waiting;
+    waiting = undefined;
+    give(chunk);
+    return true;
+  };
+  const onread = { buffer: Buffer.allocUnsafeSlow(CHUNK), callback };
+  const socket = new Socket({ fd, readable: true, writable: false, onread } as SocketConstructorOpts);
+  const end = (): void => {
+    hasEnded = true;
+    waiting?.(null);
+  };
+  socket.on('end', end);
+  socket.on('error', end);
+  socket.on('close', end);
+  return {
+    read: () => {
+      if (ahead !== undefined) {
+        const chunk = ahead;
+        ahead = undefined;
+        socket.resume();
+        return Promise.resolve(chunk);
+      }
+      if (hasEnded) return Promise.resolve(null);
+      return new Promise((resolve) => {
+        waiting = resolve;
+      });
+    },
+    destroy: () => {
+      ahead = undefined;
+      socket.destroy();
       end();
     },
   };

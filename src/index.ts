@@ -1,1 +1,30 @@
-export { SbxError } from './protocol/errors.ts';
+/**
+ * The SDK: runs commands in sandboxes through this user's daemon.
+ *
+ * @packageDocumentation
+ */
+export {
+  createSandbox,
+  inspectSandbox,
+  listSandboxes,
+  readHealth,
+  removeSandbox,
+  requestStop,
+} from './client/api.ts';
+export { findDaemon, openDaemon, stopDaemon, type DaemonOptions, type Found } from './client/daemon.ts';
+export { ExecSession, type ExecSessionOptions, type OutputTarget } from './client/exec-session.ts';
+export { createLocalTransport } from './client/local-transport.ts';
+export type { StdinSource } from './client/stdin-pump.ts';
+export type { Connection, Transport } from './client/transport.ts';
+export type {
+  CreateSandboxRequest,
+  HealthAnswer,
+  Network,
+  SandboxRecord,
+  SandboxStatus,
+  StartExecRequest,
+} from './protocol/api.ts';
+export { parseDuration } from './protocol/duration.ts';
+export { SbxError, type ErrorBody, type ErrorCode } from './protocol/errors.ts';
+export type { ExitEvent, OutputStream } from './protocol/events.ts';
+export { toExitStatus, type Exit, type ExitReason, type ExitRecord } from './protocol/exit.ts';

@@ -4,10 +4,9 @@ import type { Exit, ExitReason } from './exit.ts';
 
 /** The one version of the native API; sent and answered as `Sbx-Protocol`. */
 export const PROTOCOL = 1;
-export const API = '/api/v1';
+const API = '/api/v1';
 
 export type Network = 'none' | 'host';
-export const NETWORKS = ['none', 'host'] as const;
 
 /** The distance from TERM to KILL where nobody names another, in milliseconds. */
 export const KILL_AFTER_MS = 5_000;

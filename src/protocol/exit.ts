@@ -74,10 +74,6 @@ export function toSignalNumber(name: string): number {
   throw new TypeError(`No signal is called ${name}`);
 }
 
-export function isSignalName(name: string): name is SignalName {
-  return Object.hasOwn(SIGNALS, name);
-}
-
 /** Decodes the status word of waitpid(2). A stopped or continued process has not ended and is a bug here. */
 export function parseWaitStatus(status: number): Exit {
   const signal = status & 0x7f;

@@ -1,8 +1,5 @@
-/**
- * How bytes travel inside a JSON event: as `text` where they are valid UTF-8 by themselves and grow by less
- * than a third, as `base64` everywhere else. Nothing is ever replaced or held back.
- */
-export type Payload = { readonly text: string } | { readonly base64: string };
+// How bytes travel inside a JSON event: as `text` where they are valid UTF-8 by themselves and grow by less than a third,
+// as `base64` everywhere else. Nothing is ever replaced or held back.
 
 /** Bytes an ASCII-only JSON string adds for each byte: an escape such as \n, a \u00XX, or a lead byte's \uXXXX. */
 const GROWTH = Uint8Array.from({ length: 256 }, (_, byte) => growthOf(byte));

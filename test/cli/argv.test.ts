@@ -31,7 +31,8 @@ describe('the words of sbx exec', () => {
     ['web -', [], 'web', ['-']],
     ['', [], undefined, []],
     ['--', [], undefined, []],
-  ])('%j', (line, options, sandbox, command) => {
+  ])('%j', (line, ...parts) => {
+    const [options, sandbox, command] = parts;
     expect(split(line)).toEqual({ options, sandbox, command });
   });
 

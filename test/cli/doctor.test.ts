@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readDaemonFile } from '../../src/client/daemon.ts';
+import { readDaemonFile } from '../../src/state/daemon-file.ts';
 import { findProgram } from '../../src/drivers/oci/host-parts.ts';
 import { findLeftovers, openHome, SBX, type Home } from '../support/home.ts';
 

@@ -36,7 +36,13 @@ export async function openHome(env: Readonly<Record<string, string>> = {}): Prom
     env: all,
     run: (args, options) => execa(SBX, args, { ...base, stdin: 'ignore', ...options }) as never,
     runBytes: (args, options) =>
-      execa(SBX, args, { ...base, stdin: 'ignore', encoding: 'buffer', maxBuffer: 2 ** 30, ...options }) as never,
+      execa(SBX, args, {
+        ...base,
+        stdin: 'ignore',
+        encoding: 'buffer',
+        maxBuffer: 2 ** 30,
+        ...options,
+      }) as never,
     start: (args, options) => execa(SBX, args, { ...base, buffer: false, ...options }) as never,
     createSandbox: async (...args) => {
       const { stdout, stderr, exitCode } = await home.run(['create', ...args]);

@@ -57,6 +57,12 @@ export class EventStream implements TurnTaker {
     response.on('close', () => {
       this.#close();
     });
+    // The client may have left before there was anything to show it, and leaves no second time.
+    if (response.destroyed || response.socket === null || response.socket.destroyed) {
+      setImmediate(() => {
+        this.#close();
+      });
+    }
     this.#heartbeat = setInterval(() => {
       if (this.#isQuiet) this.send({ type: 'heartbeat' });
       this.#isQuiet = true;

@@ -8,7 +8,8 @@ const ANSWER_LIMIT_MS = 3_000;
 
 /** Looks for this user's daemon without starting one. */
 export async function findDaemonFacts(stateDir: string, uid: number): Promise<DaemonFacts> {
-  const found = await findDaemon({ stateDir, uid });
+  // A state directory that is not ours has a line of its own.
+  const found = await findDaemon({ stateDir, uid }).catch(() => undefined);
   if (found === undefined) return { state: 'absent' };
   const silent = { state: 'silent', pid: found.file.pid } as const;
   const limit = new AbortController();

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import type { Transport } from '../../client/transport.ts';
 import type { Network } from '../../protocol/api.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { SbxError } from '../../protocol/errors.ts';
@@ -7,6 +8,7 @@ import { splitExecArgv } from '../argv.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { runExec } from '../exec/run-exec.ts';
+import { reportError } from '../report-error.ts';
 import { resolveEnvironment } from '../options/environment.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
@@ -96,10 +98,12 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const options = parseExec(args, context);
-  return runExec(
-    { id: makeUuid(), ...options },
-    { context, openTransport: () => connect(context, options.runtime) },
-  );
+  const openTransport = (): Promise<Transport> => connect(context, options.runtime);
+  try {
+    return await runExec({ id: makeUuid(), ...options }, { context, openTransport });
+  } catch (error) {
+    return reportError(error, context, { hints: !options.isQuiet });
+  }
 }
 
 /** The kernel's random UUID: node:crypto would cost each command 2 ms of loading. */

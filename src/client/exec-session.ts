@@ -49,6 +49,8 @@ export class ExecSession {
   #isAckQueued = false;
   #pump: StdinPump | undefined;
   #hasStarted = false;
+  /** Nobody can read more of stdin; it may be known before there is a pump. */
+  #isStdinOver = false;
   #terminal: ExitEvent | Error | undefined;
 
   constructor(options: ExecSessionOptions) {
@@ -159,7 +161,7 @@ export class ExecSession {
         this.#takeOutput(event);
         break;
       case 'stdin':
-        if (event.closed) this.#pump?.stop();
+        if (event.closed) this.#stopStdin();
         break;
       case 'gap':
         this.#fail(lost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
@@ -201,7 +203,7 @@ export class ExecSession {
     if (stdin === undefined) return;
     try {
       this.#pump = new StdinPump(await this.#connect(), this.id, stdin);
-      if (this.#terminal !== undefined) this.#pump.stop();
+      if (this.#isStdinOver) this.#pump.stop();
       await this.#pump.run();
     } catch (error) {
       this.#failStdin(error as Error);
@@ -229,6 +231,11 @@ export class ExecSession {
   #end(terminal: ExitEvent | Error): void {
     if (this.#terminal !== undefined) return;
     this.#terminal = terminal;
+    this.#stopStdin();
+  }
+
+  #stopStdin(): void {
+    this.#isStdinOver = true;
     this.#pump?.stop();
   }
 

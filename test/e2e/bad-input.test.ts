@@ -1,12 +1,12 @@
 import { readFileSync, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findDaemons } from '../support/daemons.ts';
 import { findGuests, makeMark } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { findLeftovers, openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
 let home: Home;
@@ -174,6 +174,58 @@ describe('environment', () => {
     const file = join(directory, 'bad.env');
     await writeFile(file, 'GOOD=1\n=bad\n');
     await expectError(['exec', '--env-file', file, 'web', 'true'], { message: '"=bad"', hint: 'NAME=VALUE' });
+  });
+});
+
+describe('a runtime that is missing', () => {
+  let cold: Home;
+
+  beforeEach(async () => {
+    cold = await openHome();
+  });
+  afterEach(() => cold.close());
+
+  it.each([['--runtime', '/nonexistent/runtime'], ['--runtime=none-such']])(
+    'is named: %s',
+    async (...flags) => {
+      const words = flags.filter((word) => typeof word === 'string');
+      const name = (words.at(-1) as string).replace('--runtime=', '');
+      await expectError(['create', ...words], { message: name, hint: 'sbx doctor' }, cold);
+      await expectError(['exec', ...words, '--', 'true'], { message: name, hint: 'sbx doctor' }, cold);
+      expect(findDaemons(cold.stateDir)).toEqual([]);
+      expect(findLeftovers(cold.stateDir)).toEqual([]);
+    },
+  );
+
+  it('is named where it is not executable', async () => {
+    const path = join(directory, 'runtime');
+    await writeFile(path, 'no program');
+    await expectError(['exec', '--runtime', path, '--', 'true'], { message: path, hint: 'sbx doctor' }, cold);
+    await chmod(path, 0o755);
+    await expectError(['exec', '--runtime', path, '--', 'true'], { message: path, hint: 'sbx doctor' }, cold);
+    expect(findLeftovers(cold.stateDir)).toEqual([]);
+  });
+
+  it('is named where it always fails', async () => {
+    await expectError(
+      ['exec', '--runtime', '/bin/false', '--', 'true'],
+      { message: '/bin/false', hint: 'sbx doctor' },
+      cold,
+    );
+    expect(findLeftovers(cold.stateDir)).toEqual([]);
+  });
+
+  it('is named where the environment asks for it', async () => {
+    const env = { ...cold.env, SBX_RUNTIME: '/nonexistent/runtime' };
+    const { stderr, exitCode } = await cold.run(['create'], { env });
+    expect(exitCode).toBe(125);
+    expect(stderr).toContain('/nonexistent/runtime');
+  });
+
+  it('leaves the daemon of a working one in peace', async () => {
+    const args = ['exec', '--runtime', '/nonexistent/runtime', 'web', 'true'];
+    await expectError(args, { message: '/nonexistent/runtime' });
+    expect(await home.run(['exec', 'web', 'echo', 'hi'])).toMatchObject({ stdout: 'hi\n', exitCode: 0 });
   });
 });
 

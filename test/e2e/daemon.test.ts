@@ -266,6 +266,23 @@ describe('what lies in the state directory', () => {
     expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
   });
 
+  it('may be a daemon.json that broke under a daemon that lives', async () => {
+    await home.createSandbox('web');
+    const path = join(home.stateDir, 'daemon.json');
+    const text = readFileSync(path);
+    writeFileSync(path, 'broken');
+    const { stdout, stderr, exitCode } = await home.run(['ls', '-q']);
+    writeFileSync(path, text);
+    // Either way is right: to find the daemon all the same, or to say at once what is wrong with the file.
+    if (exitCode === 0) expect({ stdout, stderr }).toEqual({ stdout: 'web\n', stderr: '' });
+    else
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 125,
+        stderr: expect.stringContaining(path) as string,
+      });
+    expect(findDaemons(home.stateDir)).toHaveLength(1);
+  });
+
   it('may be a socket that nobody listens on', async () => {
     await home.run(['ls']);
     process.kill(readDaemon(home).pid, 'SIGKILL');

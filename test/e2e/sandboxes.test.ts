@@ -1,6 +1,7 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SandboxStatus } from '../../src/protocol/api.ts';
-import { callApi } from '../support/api.ts';
+import type { HealthAnswer, SandboxStatus } from '../../src/protocol/api.ts';
+import { callApi, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
@@ -27,6 +28,12 @@ async function inspect(name: string): Promise<SandboxStatus> {
 async function listNames(): Promise<string[]> {
   const { stdout } = await home.run(['ls', '-q']);
   return (stdout as unknown as string).split('\n').filter((name) => name !== '');
+}
+
+/** Execs that have not ended, those whose sandbox is being made among them. */
+async function countRunning(): Promise<number> {
+  const { body } = await callApi(home, 'GET', { path: '/api/v1/health' });
+  return (body as HealthAnswer).running;
 }
 
 describe('names', () => {
@@ -200,6 +207,23 @@ describe('a fresh sandbox', () => {
       home.run(['exec', '--', 'sh', '-c', 'ls -A /tmp /workspace; echo x | tee /tmp/a > /workspace/b']);
     expect(await run()).toMatchObject({ stdout: '/tmp:\n\n/workspace:\n' });
     expect(await run()).toMatchObject({ stdout: '/tmp:\n\n/workspace:\n' });
+  });
+
+  it('is gone when its client left before it was there', async () => {
+    const mark = makeMark();
+    await home.run(['ls']);
+    const start = { id: crypto.randomUUID(), argv: ['sh', '-c', `sleep 1000; : ${mark}`] };
+    const body = JSON.stringify(start);
+    const socket = connect(readDaemon(home).socket);
+    const head = `POST /api/v1/execs HTTP/1.1\r\nhost: sbx\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n`;
+    await new Promise((resolve) => {
+      socket.write(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`, resolve);
+    });
+    // The server will read the request, and the end behind it, long before there is a sandbox.
+    socket.destroy();
+    await waitUntil(async () => (await countRunning()) === 0);
+    await waitUntil(async () => (await listNames()).length === 0);
+    expect(findGuests(mark)).toEqual([]);
   });
 
   it('is gone when the time of its command is up', async () => {

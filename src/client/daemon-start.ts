@@ -1,8 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, statfsSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statfsSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SbxError } from '../protocol/errors.ts';
+import { readDaemonFile, toDaemonFilePath } from '../state/daemon-file.ts';
 import { preparePrivateDirectory } from '../state/private-directory.ts';
 import type { DaemonOptions } from './daemon.ts';
 
@@ -12,6 +22,8 @@ const START_LIMIT_MS = 30_000;
 const LEAVING_MS = 15_000;
 /** The pause before the lock is tried again, in milliseconds. */
 const LOCKED_MS = 200;
+/** The same where its file is there and cannot be read: it is written whole, and mends itself no more. */
+const BROKEN_MS = 1_000;
 const LOG_LIMIT = 4 * 1024 * 1024;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -51,8 +63,12 @@ function checkStart(start: Start, options: DaemonOptions, waitedMs: number): Sta
     throw toFailure(start, options.stateDir);
   }
   if (!hasEnded) return start;
-  if (waitedMs < LEAVING_MS) return spawnDaemon(options);
-  const why = `another process holds ${join(options.stateDir, 'lock')} and answers to nobody`;
+  const file = toDaemonFilePath(options.stateDir);
+  const isBroken = existsSync(file) && readDaemonFile(options.stateDir) === undefined;
+  if (waitedMs < (isBroken ? BROKEN_MS : LEAVING_MS)) return spawnDaemon(options);
+  const why = isBroken
+    ? `one lives, and ${file} cannot be read`
+    : `another process holds ${join(options.stateDir, 'lock')} and answers to nobody`;
   throw new SbxError('daemon_failed', `Cannot start the daemon: ${why}`, {
     hint: `See who it is with: fuser ${join(options.stateDir, 'lock')}`,
   });

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver } from '../drivers/driver.ts';
 import type { ExecRecord, SandboxRecord, StartExecRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
@@ -15,6 +16,8 @@ export interface ExecRegistryOptions {
   readonly log: (line: string) => void;
 }
 
+/** What a reader of an ended exec has to take the rest of it when the server goes, in milliseconds. */
+const FAREWELL_MS = 1_000;
 /** How many records of ended execs are kept, and for how long, in milliseconds. */
 const KEPT = 1000;
 const KEPT_MS = 24 * 3_600_000;
@@ -102,11 +105,13 @@ export class ExecRegistry {
     this.#isClosing = true;
     for (const exec of this.#running.values()) exec.end('killed');
     await this.#whenAllEnded();
+    const allRead = [...this.#lingering.values()].map((exec) => exec.readers.allRead);
+    await Promise.race([Promise.all(allRead), delay(FAREWELL_MS, undefined, { ref: false })]);
     for (const exec of this.#lingering.values()) exec.destroy();
   }
 
   async #whenAllEnded(): Promise<void> {
-    while (this.runningCount > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (this.runningCount > 0) await delay(10);
   }
 
   async #sandboxFor(request: StartExecRequest, owner: string): Promise<SandboxRecord> {
@@ -120,6 +125,7 @@ export class ExecRegistry {
     this.#lingering.set(exec.id, exec);
     this.#record(exec);
     this.#keep(exec.record);
+    if (exec.record.error?.code === 'internal') this.#options.log(exec.record.error.message);
     void exec.readers.allRead.then(() => this.#lingering.delete(exec.id));
     if (isFresh) this.#removeFresh(exec.sandbox);
   }

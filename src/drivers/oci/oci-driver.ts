@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SbxError } from '../../protocol/errors.ts';
 import { PollWatcher } from '../../posix/poll-watcher.ts';
 import type { Driver, ExecProcess, ExecSpec, SandboxSpec } from '../driver.ts';
 import { checkArguments } from './argument-limit.ts';
@@ -20,6 +22,14 @@ import { Warden } from './warden.ts';
 const RUNTIME_LIMIT = 8;
 
 const DEFAULT_CWD = '/workspace';
+
+/** crun may meet the init of a new sandbox before its namespaces can be entered. Nothing was started then. */
+const JOIN_TRIES = 5;
+const JOIN_PAUSE_MS = 20;
+
+function isTooEarly(error: unknown): boolean {
+  return error instanceof SbxError && error.code === 'runtime_failed' && error.message.includes('setns(');
+}
 
 export interface OciDriverParts {
   readonly layout: StateLayout;
@@ -87,10 +97,13 @@ export class OciDriver implements Driver {
     const { hostname, pidNamespace, runtime } = this.#sandboxes.facts(spec.sandboxId);
     const { argv, env, cwd = DEFAULT_CWD } = spec;
     const settings = toProcessSettings({ argv, env, cwd, user, hostname });
-    try {
-      return await startProcess({ spec, settings, runtime, pidNamespace }, this.#tools);
-    } catch (error) {
-      throw toDiskError(error, this.#layout.stateDir);
+    for (let tries = JOIN_TRIES; ; tries -= 1) {
+      try {
+        return await startProcess({ spec, settings, runtime, pidNamespace }, this.#tools);
+      } catch (error) {
+        if (tries === 0 || !isTooEarly(error)) throw toDiskError(error, this.#layout.stateDir);
+        await delay(JOIN_PAUSE_MS);
+      }
     }
   }
 

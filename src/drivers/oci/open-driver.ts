@@ -50,7 +50,8 @@ async function chooseDriver(asked: string | undefined, options: TrialOptions): P
   for (const candidate of findRuntimes(asked)) {
     const trial = await chooseOrTry(candidate, options);
     if (trial.works) return trial.driver;
-    passedOver.push(`${candidate.name}: ${trial.reason}`);
+    // What was asked for is named as it was typed.
+    passedOver.push(`${asked ?? candidate.name}: ${trial.reason}`);
   }
   throw new SbxError('runtime_unavailable', `No runtime works here (${passedOver.join('; ')})`, {
     hint: 'Install one with: sbx setup; or see what is wrong with: sbx doctor',

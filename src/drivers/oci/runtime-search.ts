@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { basename } from 'node:path';
 import { findProgram } from './host-parts.ts';
 
 /** In the order of preference. */
@@ -7,7 +8,6 @@ const KNOWN = ['crun', 'runc'];
 
 /** A runtime that is there; whether it works is another question. */
 export interface RuntimeCandidate {
-  /** As it was asked for, or as it is known. */
   readonly name: string;
   /** Undefined when it is not installed. */
   readonly path: string | undefined;
@@ -16,7 +16,7 @@ export interface RuntimeCandidate {
 /** The runtimes to try, or the one that was asked for by name or path. */
 export function findRuntimes(asked: string | undefined): RuntimeCandidate[] {
   const names = asked === undefined ? KNOWN : [asked];
-  return names.map((name) => ({ name, path: findProgram(name) }));
+  return names.map((name) => ({ name: basename(name), path: findProgram(name) }));
 }
 
 /** The first line of `--version`, undefined where that fails. */

@@ -1,5 +1,6 @@
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isExecutable } from '../../posix/executable.ts';
 import type { Need } from './needs.ts';
 
 export interface PackageCommand {
@@ -86,13 +87,4 @@ export function formatCommand({ file, args, env }: PackageCommand): string {
 
 function toCommand({ name, env = {} }: PackageManager, args: readonly string[]): PackageCommand {
   return { file: name, args, env };
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

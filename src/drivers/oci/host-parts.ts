@@ -1,5 +1,6 @@
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isExecutable } from '../../posix/executable.ts';
 import { HOST_PATH } from './runtime.ts';
 import { isStaticBinary } from './static-binary.ts';
 
@@ -24,13 +25,4 @@ export function findPause(): string | undefined {
   if (path === undefined) return undefined;
   const real = realpathSync(path);
   return basename(real) === 'sleep' ? real : undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

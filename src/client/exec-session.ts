@@ -1,19 +1,18 @@
-import { CUT_MS, DEFAULT_WINDOW, routes, type StartExecRequest } from '../protocol/api.ts';
+import { CUT_MS, DEFAULT_WINDOW, type StartExecRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import {
-  parseExecEvent,
-  type ExecEvent,
-  type ExitEvent,
-  type OutputEvent,
-  type OutputStream,
-} from '../protocol/events.ts';
-import { SseParser } from '../protocol/sse.ts';
-import { parseFailure, requestJson } from './answers.ts';
+import type { ExecEvent, ExitEvent, OutputEvent, OutputStream } from '../protocol/events.ts';
+import { ChannelRoad } from './channel-road.ts';
+import type { ExecRoad } from './exec-road.ts';
+import { HttpRoad } from './http-road.ts';
+import { toLost } from './lost.ts';
 import { SilenceWatch } from './silence-watch.ts';
-import { StdinPump, type StdinSource } from './stdin-pump.ts';
-import type { Connection, StreamAnswer, Transport } from './transport.ts';
+import type { StdinSource } from './stdin-source.ts';
+import type { Transport } from './transport.ts';
 
-/** Where output goes. `written` is called when the bytes are where they belong, and counts as their acknowledgement. */
+/**
+ * Where output goes. The chunk is valid until the call returns. `written` is called when the bytes are where they
+ * belong, and counts as their acknowledgement.
+ */
 export type OutputTarget = (chunk: Buffer, written: () => void) => void;
 
 export interface ExecSessionOptions {
@@ -40,22 +39,15 @@ export class ExecSession {
   readonly #received = { stdout: 0, stderr: 0 };
   readonly #written = { stdout: 0, stderr: 0 };
   readonly #acknowledged = { stdout: 0, stderr: 0 };
-  /** Every connection that was made, whoever uses it. */
-  readonly #connections = new Set<Connection>();
+  #road: ExecRoad;
   #isClosed = false;
-  #control: Promise<Connection> | undefined;
-  /** Requests on the control connection, one after another. */
-  #controlTail: Promise<unknown> = Promise.resolve();
-  #isAckQueued = false;
-  #pump: StdinPump | undefined;
   #hasStarted = false;
-  /** Nobody can read more of stdin; it may be known before there is a pump. */
-  #isStdinOver = false;
   #terminal: ExitEvent | Error | undefined;
 
   constructor(options: ExecSessionOptions) {
     this.id = options.request.id;
     this.#options = options;
+    this.#road = new ChannelRoad(options.transport);
   }
 
   /** The server has taken the exec: signals reach it. */
@@ -69,11 +61,11 @@ export class ExecSession {
    */
   async run(): Promise<ExitEvent> {
     try {
-      await this.#follow(await this.#start(await this.#connect()));
+      await this.#follow();
     } finally {
       this.close();
     }
-    if (this.#terminal === undefined) throw lost('the stream ended');
+    if (this.#terminal === undefined) throw toLost('the stream ended');
     if (this.#terminal instanceof Error) throw this.#terminal;
     this.#checkCounts(this.#terminal);
     return this.#terminal;
@@ -81,72 +73,64 @@ export class ExecSession {
 
   /** Forwards a signal (`TERM`) to the process group of the command; `KILL` ends the exec. */
   signal(signal: string): Promise<void> {
-    return this.#post(routes.signal(this.id), () => ({ signal }));
+    return this.#road.signal(signal);
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
   closeStream(stream: OutputStream): Promise<void> {
-    return this.#post(routes.close(this.id), () => ({ stream }));
+    return this.#road.closeStream(stream);
   }
 
   /** Lets go of connections and of stdin; an exec that has not ended loses its client. */
   close(): void {
-    this.#pump?.stop();
     this.#options.stdin?.destroy();
     this.#isClosed = true;
-    for (const connection of this.#connections) connection.close();
+    this.#road.close();
   }
 
-  /** A connection that ends with the session, also where the session ends first. */
-  async #connect(): Promise<Connection> {
-    if (this.#hasClosed()) throw lost('it was closed here');
-    const connection = await this.#options.transport.connect();
-    this.#connections.add(connection);
-    if (this.#hasClosed()) connection.close();
-    return connection;
+  async #follow(): Promise<void> {
+    try {
+      await this.#followRoad();
+    } catch (error) {
+      // A server that knows no channels, or a proxy that upgrades none.
+      if (!(error instanceof SbxError) || error.code !== 'route_not_found') throw error;
+      this.#road.close();
+      this.#road = new HttpRoad(this.id, this.#options.transport);
+      if (this.#isClosed) this.#road.close();
+      await this.#followRoad();
+    }
   }
 
-  #hasClosed(): boolean {
-    return this.#isClosed;
+  async #followRoad(): Promise<void> {
+    const silence = new SilenceWatch(CUT_MS, () => {
+      this.#fail(toLost(`nothing was heard for ${CUT_MS / 1000} s`));
+    });
+    const listener = {
+      hear: () => {
+        silence.hear();
+      },
+      take: (event: ExecEvent) => {
+        if (this.#terminal === undefined) this.#take(event);
+      },
+    };
+    try {
+      await this.#road.follow(this.#toRequest(), listener);
+    } catch (error) {
+      // Before anything was heard, the server has said why, or could not be reached.
+      if (!this.#hasStarted) throw error;
+      this.#end(toLost((error as Error).message, error));
+    } finally {
+      silence.stop();
+    }
   }
 
-  async #start(connection: Connection): Promise<StreamAnswer> {
+  #toRequest(): StartExecRequest {
     const { request, stdin } = this.#options;
-    const json: StartExecRequest = {
+    return {
       ...request,
       stdin: stdin === undefined ? 'null' : 'pipe',
       window: { stdout: DEFAULT_WINDOW, stderr: DEFAULT_WINDOW },
     };
-    const answer = await connection.stream({
-      method: 'POST',
-      path: routes.execs,
-      json,
-      accept: 'text/event-stream',
-    });
-    if (answer.status === 200) return answer;
-    const body: Buffer[] = [];
-    await answer.read((chunk) => body.push(Buffer.from(chunk)));
-    throw parseFailure(answer.status, Buffer.concat(body));
-  }
-
-  async #follow(answer: StreamAnswer): Promise<void> {
-    const silence = new SilenceWatch(CUT_MS, () => {
-      this.#fail(lost(`nothing was heard for ${CUT_MS / 1000} s`));
-    });
-    const parser = new SseParser((raw) => {
-      const event = parseExecEvent(raw);
-      if (event !== undefined && this.#terminal === undefined) this.#take(event);
-    });
-    try {
-      await answer.read((chunk) => {
-        silence.hear();
-        parser.push(chunk);
-      });
-    } catch (error) {
-      this.#end(lost((error as Error).message, error));
-    } finally {
-      silence.stop();
-    }
   }
 
   #take(event: ExecEvent): void {
@@ -154,17 +138,18 @@ export class ExecSession {
       case 'hello':
         this.#hasStarted = true;
         this.#options.onAccepted?.();
-        void this.#pumpStdin();
+        void this.#sendStdin();
         break;
       case 'stdout':
       case 'stderr':
         this.#takeOutput(event);
         break;
       case 'stdin':
-        if (event.closed) this.#stopStdin();
+        if (event.closed) this.#road.stopStdin();
+        else this.#road.allowStdin(event.limit);
         break;
       case 'gap':
-        this.#fail(lost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
+        this.#fail(toLost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
         break;
       case 'exit':
         this.#end(event);
@@ -178,7 +163,7 @@ export class ExecSession {
 
   #takeOutput({ type, offset, bytes }: OutputEvent): void {
     if (offset !== this.#received[type]) {
-      this.#fail(lost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
+      this.#fail(toLost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
       return;
     }
     this.#received[type] += bytes.length;
@@ -189,22 +174,16 @@ export class ExecSession {
   }
 
   #acknowledge(): void {
-    if (this.#isAckQueued || this.#terminal !== undefined) return;
-    this.#isAckQueued = true;
-    void this.#post(routes.ack(this.id), () => {
-      this.#isAckQueued = false;
-      Object.assign(this.#acknowledged, this.#written);
-      return { ...this.#written };
-    }).catch(() => undefined);
+    if (this.#terminal !== undefined) return;
+    Object.assign(this.#acknowledged, this.#written);
+    this.#road.acknowledge({ ...this.#written });
   }
 
-  async #pumpStdin(): Promise<void> {
+  async #sendStdin(): Promise<void> {
     const { stdin } = this.#options;
     if (stdin === undefined) return;
     try {
-      this.#pump = new StdinPump(await this.#connect(), this.id, stdin);
-      if (this.#isStdinOver) this.#pump.stop();
-      await this.#pump.run();
+      await this.#road.sendStdin(stdin);
     } catch (error) {
       this.#failStdin(error as Error);
     }
@@ -214,29 +193,13 @@ export class ExecSession {
   #failStdin(error: Error): void {
     const code = error instanceof SbxError ? error.code : 'internal';
     if (code === 'exec_ended' || code === 'exec_not_found') return;
-    this.#fail(code === 'server_unreachable' ? lost(`stdin cannot be sent: ${error.message}`, error) : error);
-  }
-
-  /** Posts on the control connection, in order; the body is made when its turn comes. */
-  #post(path: string, makeBody: () => unknown): Promise<void> {
-    const posted = this.#controlTail.then(async () => {
-      this.#control ??= this.#connect();
-      const connection = await this.#control;
-      await requestJson(connection, { method: 'POST', path, json: makeBody() });
-    });
-    this.#controlTail = posted.catch(() => undefined);
-    return posted;
+    this.#fail(code === 'server_unreachable' ? toLost(`stdin cannot be sent: ${error.message}`, error) : error);
   }
 
   #end(terminal: ExitEvent | Error): void {
     if (this.#terminal !== undefined) return;
     this.#terminal = terminal;
-    this.#stopStdin();
-  }
-
-  #stopStdin(): void {
-    this.#isStdinOver = true;
-    this.#pump?.stop();
+    this.#road.stopStdin();
   }
 
   /** We cannot go on: the server loses its client, and ends the exec. */
@@ -252,8 +215,4 @@ export class ExecSession {
       throw new SbxError('session_lost', `The byte counts do not add up: ${why}`);
     }
   }
-}
-
-function lost(why: string, cause?: unknown): SbxError {
-  return new SbxError('session_lost', `session ended without exit event: ${why}`, { cause });
 }

@@ -76,14 +76,15 @@ export class ResponseParser {
     if (match === null) throw new Error(`not an HTTP/1.1 answer: ${JSON.stringify(statusLine.slice(0, 80))}`);
     const headers = new Map(lines.map(parseHeader));
     const status = Number(match[1]);
-    if (status >= 200) this.#beginBody({ status, headers });
+    if (status >= 200 || status === 101) this.#beginBody({ status, headers });
     return end + 4;
   }
 
   #beginBody(head: ResponseHead): void {
     this.#sink.head(head);
     const length = head.headers.get('content-length');
-    if (head.headers.get('transfer-encoding')?.endsWith('chunked')) this.#state = 'chunk-size';
+    if (head.status === 101) this.#state = 'to-close';
+    else if (head.headers.get('transfer-encoding')?.endsWith('chunked')) this.#state = 'chunk-size';
     else if (head.status === 204 || head.status === 304 || length === '0') this.#endBody();
     else if (length === undefined) this.#state = 'to-close';
     else {

@@ -21,6 +21,25 @@ export interface StreamAnswer {
   readonly status: number;
   /** Gives each piece of the body, valid until the call returns; those that came before are given at once. */
   read(onChunk: (chunk: Buffer) => void): Promise<void>;
+  /** The whole body, instead. */
+  readAll(): Promise<Buffer>;
+}
+
+export interface UpgradeOptions {
+  readonly path: string;
+  /** What the connection is to become. */
+  readonly protocol: string;
+  /** Sent behind the request without waiting for the answer. */
+  readonly first: Buffer;
+}
+
+/** A connection that is another protocol's once its answer is 101; what is read is then the body of that answer. */
+export interface UpgradedConnection {
+  readonly answer: Promise<StreamAnswer>;
+  /** Writes these as one; false where more should wait until it has `drained`. */
+  write(pieces: readonly Buffer[]): boolean;
+  /** Resolves when there is room again, or when the connection has gone. */
+  drained(): Promise<void>;
 }
 
 /** A body that is sent piece by piece. */
@@ -41,5 +60,7 @@ export interface Connection {
   /** For an answer without a known end, such as an event stream. */
   stream(options: RequestOptions): Promise<StreamAnswer>;
   upload(path: string): Upload;
+  /** Nothing else may be asked on this connection. */
+  upgrade(options: UpgradeOptions): UpgradedConnection;
   close(): void;
 }

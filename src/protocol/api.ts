@@ -16,6 +16,8 @@ export const CUT_MS = 15_000;
 /** A reader's window: the least that is taken, and what our own client asks for, in bytes. */
 export const MIN_WINDOW = 128 * 1024;
 export const DEFAULT_WINDOW = 4 * 1024 * 1024;
+/** Bytes of stdin that the server holds for a child that does not read them. */
+export const STDIN_WINDOW = 1024 * 1024;
 /** What one body of stdin carries before the next begins. */
 export const STDIN_BODY = { bytes: 512 * 1024, ms: 30_000 } as const;
 
@@ -130,6 +132,7 @@ export const routes = {
   sandboxes: `${API}/sandboxes`,
   sandbox: (name: string) => `${API}/sandboxes/${encodeURIComponent(name)}`,
   execs: `${API}/execs`,
+  channel: `${API}/channel`,
   exec: (id: string) => `${API}/execs/${id}`,
   events: (id: string) => `${API}/execs/${id}/events`,
   ack: (id: string) => `${API}/execs/${id}/ack`,

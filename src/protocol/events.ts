@@ -34,10 +34,12 @@ export interface OutputEvent {
   readonly bytes: Buffer;
 }
 
-/** How many bytes of stdin the server has taken, and whether the child can still read any. */
+/** How many bytes of stdin the server has taken, how far it may be sent, and whether the child can still read any. */
 export interface StdinEvent {
   readonly type: 'stdin';
   readonly accepted: number;
+  /** An absolute offset: no byte from it on may be sent yet. */
+  readonly limit: number;
   readonly closed: boolean;
 }
 
@@ -80,8 +82,8 @@ export const MAX_EVENT_BYTES = 32 * 1024;
 
 /** An event without output, as it stands in the stream. */
 export function formatEvent(event: Exclude<ExecEvent, OutputEvent>): string {
-  const { type, ...data } = event;
-  return `event: ${type}\ndata: ${toAscii(JSON.stringify(data))}\n\n`;
+  const { type, ...fields } = event;
+  return `event: ${type}\ndata: ${toAscii(JSON.stringify(fields))}\n\n`;
 }
 
 /** Output as it stands in the stream; `bytes` are at most {@link MAX_EVENT_BYTES}. */
@@ -111,6 +113,7 @@ const PARSERS: Readonly<Record<string, (fields: Fields) => Exclude<ExecEvent, Ou
   stdin: (fields) => ({
     type: 'stdin',
     accepted: countOf(fields, 'accepted'),
+    limit: countOf(fields, 'limit'),
     closed: fields['closed'] === true,
   }),
   heartbeat: () => ({ type: 'heartbeat' }),
@@ -133,11 +136,19 @@ export function parseExecEvent({ event, id, data }: SseEvent): ExecEvent | undef
     if (event === 'stdout' || event === 'stderr') {
       return parsePlainOutput(event, data, id) ?? parseOutput(event, JSON.parse(data) as Fields, id);
     }
-    const parse = Object.hasOwn(PARSERS, event) ? PARSERS[event] : undefined;
-    return parse?.(JSON.parse(data) as Fields);
+    // What is not known is not read either.
+    return Object.hasOwn(PARSERS, event) ? parseEventFields(event, JSON.parse(data) as Fields) : undefined;
   } catch (cause) {
     throw new SbxError('session_lost', `The server sent a ${event} event that cannot be read`, { cause });
   }
+}
+
+/**
+ * An event without output from its parsed JSON; `undefined` for a type that this version does not know.
+ * @throws TypeError where a field is not what the protocol says
+ */
+export function parseEventFields(type: string, fields: Fields): ExecEvent | undefined {
+  return Object.hasOwn(PARSERS, type) ? PARSERS[type]?.(fields) : undefined;
 }
 
 const PLAIN_HEAD = /^\{"offset":(\d{1,15}),"time":(\d{1,15}),"base64":"/;

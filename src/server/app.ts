@@ -1,11 +1,13 @@
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { PROTOCOL, type HealthAnswer } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
+import { addChannelRoute } from './channel-route.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { addExecRoutes } from './exec-routes.ts';
 import type { SandboxRegistry } from './sandbox-registry.ts';
 import { addSandboxRoutes } from './sandbox-routes.ts';
 import { stopSchema } from './schemas.ts';
+import { Turns } from './turns.ts';
 
 export interface AppOptions {
   readonly sandboxes: SandboxRegistry;
@@ -47,7 +49,9 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   addServerRoutes(app, options);
   addSandboxRoutes(app, options);
-  addExecRoutes(app, options);
+  const turns = new Turns();
+  addExecRoutes(app, options, turns);
+  addChannelRoute(app, options, turns);
   return app;
 }
 

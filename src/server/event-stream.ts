@@ -1,14 +1,7 @@
-import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { HEARTBEAT_MS } from '../protocol/api.ts';
-import {
-  formatEvent,
-  formatOutputEvent,
-  MAX_EVENT_BYTES,
-  type ExecEvent,
-  type TerminalEvent,
-  type OutputEvent,
-  type StreamBytes,
-} from '../protocol/events.ts';
+import type { ExecEvent, OutputEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
+import type { EventFormat } from './event-format.ts';
 import type { LogPiece } from './exec-log.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
@@ -23,42 +16,43 @@ export interface EventSource {
   onClosed(stream: EventStream): void;
 }
 
-const HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-store',
-  // Tells nginx not to hold events back.
-  'x-accel-buffering': 'no',
-};
+export interface EventStreamOptions {
+  readonly turns: Turns;
+  readonly format: EventFormat;
+  readonly from: StreamBytes;
+  /** The client left before there was anything to show it, and leaves no second time. */
+  readonly isGone: boolean;
+}
 
 /**
- * One connection that shows an exec as Server-Sent Events. Output goes in the order of its positions and as far as the
+ * One connection that shows an exec as a stream of events. Output goes in the order of its positions and as far as the
  * socket takes it; events without payload go at once; after the terminal event the stream is complete.
  */
 export class EventStream implements TurnTaker {
-  readonly #response: ServerResponse;
+  readonly #sink: Writable;
   readonly #source: EventSource;
   readonly #turns: Turns;
+  readonly #format: EventFormat;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #sent: Record<keyof StreamBytes, number>;
   #isBlocked = false;
   #isClosed = false;
   #isQuiet = true;
 
-  constructor(response: ServerResponse, source: EventSource, options: { turns: Turns; from: StreamBytes }) {
-    this.#response = response;
+  constructor(sink: Writable, source: EventSource, options: EventStreamOptions) {
+    this.#sink = sink;
     this.#source = source;
     this.#turns = options.turns;
+    this.#format = options.format;
     this.#sent = { ...options.from };
-    response.writeHead(200, HEADERS);
-    response.on('drain', () => {
+    sink.on('drain', () => {
       this.#isBlocked = false;
       this.wake();
     });
-    response.on('close', () => {
+    sink.on('close', () => {
       this.#close();
     });
-    // The client may have left before there was anything to show it, and leaves no second time.
-    if (response.destroyed || response.socket === null || response.socket.destroyed) {
+    if (options.isGone) {
       setImmediate(() => {
         this.#close();
       });
@@ -76,7 +70,7 @@ export class EventStream implements TurnTaker {
 
   /** Sends an event without payload, before output that waits. */
   send(event: Exclude<ExecEvent, OutputEvent>): void {
-    if (!this.#isClosed) this.#write(formatEvent(event));
+    if (!this.#isClosed) this.#write(this.#format.event(event));
   }
 
   /** There is something new in the log, or the terminal event. */
@@ -86,18 +80,18 @@ export class EventStream implements TurnTaker {
 
   takeTurn(limit: number): { bytes: number; isDone: boolean } {
     // One write(2) for a turn, however many events it has.
-    this.#response.cork();
+    this.#sink.cork();
     try {
       return this.#sendUpTo(limit);
     } finally {
-      this.#response.uncork();
+      this.#sink.uncork();
     }
   }
 
   #sendUpTo(limit: number): { bytes: number; isDone: boolean } {
     let bytes = 0;
     while (bytes < limit && !this.#isBlocked) {
-      const piece = this.#source.next(this.#sent, MAX_EVENT_BYTES);
+      const piece = this.#source.next(this.#sent, this.#format.most);
       if (piece === undefined) {
         this.#complete();
         return { bytes, isDone: true };
@@ -110,14 +104,16 @@ export class EventStream implements TurnTaker {
 
   /** Ends the connection without a terminal event: the server goes. */
   destroy(): void {
-    this.#response.destroy();
+    this.#sink.destroy();
   }
 
   #sendPiece({ stream, position, offset, time, bytes }: LogPiece): number {
     const from = this.#sent[stream];
     // A watcher that fell behind: what it has not seen was acknowledged by the owner client and let go of.
     if (offset > from) this.send({ type: 'gap', stream, from, to: offset });
-    this.#write(formatOutputEvent({ type: stream, position: position + bytes.length, offset, time, bytes }));
+    this.#write(
+      this.#format.output({ type: stream, position: position + bytes.length, offset, time, bytes }),
+    );
     this.#sent[stream] = offset + bytes.length;
     return bytes.length;
   }
@@ -128,14 +124,14 @@ export class EventStream implements TurnTaker {
     if (terminal === undefined || this.#isClosed) return;
     this.#isClosed = true;
     this.#release();
-    this.#response.end(formatEvent(terminal));
+    this.#sink.end(this.#format.event(terminal), 'latin1');
     this.#source.onClosed(this);
   }
 
-  #write(text: string): void {
+  #write(event: string | Buffer): void {
     this.#isQuiet = false;
-    // ASCII by construction, and latin1 is the encoding that costs least.
-    if (!this.#response.write(text, 'latin1')) this.#isBlocked = true;
+    // Text is ASCII by construction, and latin1 is the encoding that costs least.
+    if (!this.#sink.write(event, 'latin1')) this.#isBlocked = true;
   }
 
   #close(): void {

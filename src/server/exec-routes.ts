@@ -6,10 +6,13 @@ import {
   type SignalRequest,
   type StartExecRequest,
   type StdinEndRequest,
+  type VersionAnswer,
 } from '../protocol/api.ts';
-import type { StreamBytes } from '../protocol/events.ts';
+import type { HelloEvent } from '../protocol/events.ts';
 import type { AppOptions } from './app.ts';
-import { EventStream, type EventSource } from './event-stream.ts';
+import { serverSentEvents } from './event-format.ts';
+import { EventStream } from './event-stream.ts';
+import type { OpenStream } from './exec-readers.ts';
 import type { Exec } from './exec.ts';
 import {
   ackSchema,
@@ -20,20 +23,29 @@ import {
   stdinEndSchema,
   stdinSchema,
 } from './schemas.ts';
-import { Turns } from './turns.ts';
+import type { Turns } from './turns.ts';
 
 interface ById {
   Params: { id: string };
 }
 
+const SSE = 'text/event-stream';
+const SSE_HEADERS = {
+  'content-type': SSE,
+  'cache-control': 'no-store',
+  // Tells nginx not to hold events back.
+  'x-accel-buffering': 'no',
+};
+
 /** Execs: started and shown in one request or in two, and steered by small requests of their own. */
-export function addExecRoutes(app: FastifyInstance, options: AppOptions): void {
-  const turns = new Turns();
-  const open = (reply: FastifyReply, source: EventSource, from: StreamBytes): EventStream => {
+export function addExecRoutes(app: FastifyInstance, options: AppOptions, turns: Turns): void {
+  const open: Open = (reply) => (source, from) => {
     reply.hijack();
-    const stream = new EventStream(reply.raw, source, { turns, from });
-    const { instance, version } = options.health();
-    stream.send({ type: 'hello', instance, protocol: PROTOCOL, version });
+    const { raw } = reply;
+    raw.writeHead(200, SSE_HEADERS);
+    const isGone = raw.destroyed || raw.socket === null || raw.socket.destroyed;
+    const stream = new EventStream(raw, source, { turns, from, format: serverSentEvents, isGone });
+    stream.send(toHello(options.health()));
     return stream;
   };
   addStartRoute(app, options, open);
@@ -42,7 +54,12 @@ export function addExecRoutes(app: FastifyInstance, options: AppOptions): void {
   addStdinRoutes(app, options);
 }
 
-type Open = (reply: FastifyReply, source: EventSource, from: StreamBytes) => EventStream;
+export function toHello({ instance, version }: VersionAnswer): HelloEvent {
+  return { type: 'hello', instance, protocol: PROTOCOL, version };
+}
+
+/** Makes the answer to a request an event stream. */
+type Open = (reply: FastifyReply) => OpenStream;
 
 function addStartRoute(app: FastifyInstance, { execs, owner }: AppOptions, open: Open): void {
   app.post<{ Body: StartExecRequest }>(
@@ -50,11 +67,11 @@ function addStartRoute(app: FastifyInstance, { execs, owner }: AppOptions, open:
     { schema: startExecSchema },
     async (request, reply) => {
       const exec = await execs.create(request.body, owner);
-      if (request.headers.accept !== 'text/event-stream') {
+      if (request.headers.accept !== SSE) {
         await execs.start(exec);
         return reply.code(201).send(exec.record);
       }
-      exec.readers.addClient((source, from) => open(reply, source, from));
+      exec.readers.addClient(open(reply));
       await execs.start(exec);
       return reply;
     },
@@ -68,7 +85,7 @@ function addReadRoutes(app: FastifyInstance, { execs, owner }: AppOptions, open:
   );
   app.get<ById>('/api/v1/execs/:id/events', { schema: execSchema }, (request, reply) => {
     const exec = execs.get(request.params.id, owner);
-    exec.readers.addWatcher((source, from) => open(reply, source, from), exec.kept);
+    exec.readers.addWatcher(open(reply), exec.kept);
     return reply;
   });
 }

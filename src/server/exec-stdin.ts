@@ -1,35 +1,40 @@
 import type { Readable } from 'node:stream';
 import type { InputPipe } from '../drivers/driver.ts';
-import type { StdinAnswer } from '../protocol/api.ts';
+import { STDIN_WINDOW, type StdinAnswer } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
+import type { StdinEvent } from '../protocol/events.ts';
 
-/** Bytes of stdin that the server holds for a child that does not read them. */
-const HELD = 1024 * 1024;
-/** How often the count of accepted bytes is told, in bytes. */
+/** How often the limit is told, in bytes. */
 const TELL_EVERY = 256 * 1024;
 
 /** The stdin of one exec: addressed by offset, so that what is sent twice is written once. */
 export class ExecStdin {
-  readonly #onChange: () => void;
+  readonly #onChange: (event: StdinEvent) => void;
   #pipe: InputPipe | undefined;
   /** What came before the command was started. */
   #early: Buffer[] = [];
   #held = 0;
   #accepted = 0;
-  #told = 0;
+  /** The limit as it was told last. */
+  #told = STDIN_WINDOW;
   /** Bodies are taken one after another, also where one was sent before the other was answered. */
   #lastBody: Promise<unknown> = Promise.resolve();
   #isEnded = false;
   #isClosed = false;
   readonly #waiting = new Set<() => void>();
 
-  /** `onChange` runs when the answer below has changed enough to tell it. */
-  constructor(onChange: () => void) {
+  /** `onChange` runs when there is enough of a change to tell it. */
+  constructor(onChange: (event: StdinEvent) => void) {
     this.#onChange = onChange;
   }
 
   get answer(): StdinAnswer {
     return { accepted: this.#accepted, closed: this.#isClosed };
+  }
+
+  /** How far a client may send without that more than the window is held. */
+  get limit(): number {
+    return this.#accepted - this.#held + STDIN_WINDOW;
   }
 
   /** The command runs; null where its stdin is `/dev/null`. */
@@ -54,7 +59,7 @@ export class ExecStdin {
     this.#early = [];
     this.#pipe?.destroy();
     this.#release();
-    this.#onChange();
+    this.#tell();
   }
 
   /**
@@ -79,13 +84,13 @@ export class ExecStdin {
       this.#waiting.add(proceed);
       body.on('data', (chunk: Buffer) => {
         try {
-          this.#take(at, chunk);
+          this.take(at, chunk);
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }
         at += chunk.length;
-        if (this.#held >= HELD) body.pause();
+        if (this.#held >= STDIN_WINDOW) body.pause();
       });
       body.on('end', resolve);
       // A body that is cut counts as far as it came.
@@ -107,7 +112,11 @@ export class ExecStdin {
     return this.answer;
   }
 
-  #take(offset: number, chunk: Buffer): void {
+  /**
+   * Takes bytes that begin at `offset`; what was taken before is left out.
+   * @throws SbxError `stdin_offset` for a gap, `stdin_ended` after the end
+   */
+  take(offset: number, chunk: Buffer): void {
     if (this.#isClosed) return;
     const repeated = this.#accepted - offset;
     if (repeated < 0) this.#requireOffset(offset);
@@ -118,17 +127,20 @@ export class ExecStdin {
     this.#held += fresh.length;
     if (this.#pipe === undefined) this.#early.push(fresh);
     else this.#write(fresh);
-    if (this.#accepted - this.#told < TELL_EVERY) return;
-    this.#told = this.#accepted;
-    this.#onChange();
   }
 
   #write(chunk: Buffer): void {
     this.#pipe?.write(chunk, () => {
-      const wasFull = this.#held >= HELD;
+      const wasFull = this.#held >= STDIN_WINDOW;
       this.#held -= chunk.length;
-      if (wasFull && this.#held < HELD) this.#release();
+      if (wasFull && this.#held < STDIN_WINDOW) this.#release();
+      if (this.limit - this.#told >= TELL_EVERY) this.#tell();
     });
+  }
+
+  #tell(): void {
+    this.#told = this.limit;
+    this.#onChange({ type: 'stdin', accepted: this.#accepted, limit: this.limit, closed: this.#isClosed });
   }
 
   #release(): void {

@@ -80,8 +80,8 @@ export class Exec {
     this.sandbox = sandbox;
     this.#request = request;
     this.#onEnd = onEnd;
-    this.stdin = new ExecStdin(() => {
-      this.readers.tell({ type: 'stdin', ...this.stdin.answer });
+    this.stdin = new ExecStdin((event) => {
+      this.readers.tell(event);
     });
   }
 

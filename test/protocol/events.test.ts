@@ -27,7 +27,7 @@ const output = (bytes: Buffer): OutputEvent => ({
 const others: Exclude<ExecEvent, OutputEvent>[] = [
   { type: 'hello', instance: 'i', protocol: 1, version: '0.1.0' },
   { type: 'started', exec: 'e', sandbox: 'wéb', time: 5 },
-  { type: 'stdin', accepted: 12, closed: true },
+  { type: 'stdin', accepted: 12, limit: 1048588, closed: true },
   { type: 'heartbeat' },
   { type: 'gap', stream: 'stderr', from: 1, to: 5 },
   {

@@ -1,5 +1,5 @@
 import { ExecSession } from '../../client/exec-session.ts';
-import type { StdinSource } from '../../client/stdin-pump.ts';
+import type { StdinSource } from '../../client/stdin-source.ts';
 import type { Transport } from '../../client/transport.ts';
 import type { StartExecRequest } from '../../protocol/api.ts';
 import { type SbxError } from '../../protocol/errors.ts';

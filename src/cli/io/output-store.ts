@@ -15,12 +15,12 @@ export class OutputStore {
   #files: Record<OutputStream, number> | undefined;
   #size = 0;
 
-  /** @throws SbxError `output_failed` when the temporary file cannot take more */
+  /** Copies the chunk. @throws SbxError `output_failed` when the temporary file cannot take more */
   append(stream: OutputStream, chunk: Buffer): void {
     this.#size += chunk.length;
     try {
       if (this.#files === undefined && this.#size > IN_MEMORY) this.#spill();
-      if (this.#files === undefined) this.#chunks[stream].push(chunk);
+      if (this.#files === undefined) this.#chunks[stream].push(Buffer.from(chunk));
       else writeAll(this.#files[stream], chunk);
     } catch (cause) {
       const why = `Cannot keep the output in ${tmpdir()}: ${(cause as Error).message}`;

@@ -7,7 +7,10 @@ import { POLLOUT, type LazyPoll } from './polled.ts';
 
 /** Our stdout or stderr: bytes in order, each write flushed, no flag of a shared description changed. */
 export interface OutputWriter {
-  /** `written` is called when the bytes are with the reader, or when nobody can have them any more. */
+  /**
+   * The chunk is valid until the call returns. `written` is called when the bytes are with the reader, or when nobody
+   * can have them any more.
+   */
   write(chunk: Buffer, written: () => void): void;
   /** Resolves when everything is written and our own descriptor is let go of. */
   finish(): Promise<void>;
@@ -58,16 +61,15 @@ function toFailure(stream: OutputStream, cause: Error): SbxError {
   return new SbxError('output_failed', `Cannot write to ${stream}: ${cause.message}`, { cause });
 }
 
-/** Chunks of this size come in numbers and are worth gathering, in bytes. */
-const BULK = 16 * 1024;
-
 /** A pipe, through a non-blocking description of our own. */
 class PipeWriter implements OutputWriter {
+  readonly #fd: number;
+  /** Takes over where the pipe is full. */
   readonly #socket: Socket;
-  #isGathering = false;
   #isOver = false;
 
   constructor({ stream, poll, onReaderGone, onFailure }: OutputWriterOptions, fd: number) {
+    this.#fd = fd;
     this.#socket = new Socket({ fd, readable: false, writable: true });
     const leave = (): void => {
       if (this.#isOver) return;
@@ -86,22 +88,22 @@ class PipeWriter implements OutputWriter {
   }
 
   write(chunk: Buffer, written: () => void): void {
-    if (this.#isOver) written();
-    else {
-      if (chunk.length >= BULK) this.#gather();
-      this.#socket.write(chunk, written);
+    if (this.#isOver) {
+      written();
+      return;
     }
+    const done = this.#socket.writableLength === 0 ? this.#writeNow(chunk) : 0;
+    if (done === chunk.length) written();
+    else this.#socket.write(Buffer.from(chunk.subarray(done)), written);
   }
 
-  /** What arrives together is written together; nothing is held back beyond that. */
-  #gather(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    this.#socket.cork();
-    queueMicrotask(() => {
-      this.#isGathering = false;
-      this.#socket.uncork();
-    });
+  /** What the pipe takes at once, past the machinery of streams; an error shows again where the socket writes. */
+  #writeNow(chunk: Buffer): number {
+    try {
+      return writeSync(this.#fd, chunk);
+    } catch {
+      return 0;
+    }
   }
 
   finish(): Promise<void> {
@@ -151,7 +153,7 @@ class SyncWriter implements OutputWriter {
   }
 
   write(chunk: Buffer, written: () => void): void {
-    this.#queue.push({ chunk, written });
+    this.#queue.push({ chunk: Buffer.from(chunk), written });
     if (!this.#isWriting) void this.#drain();
   }
 

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, read, readSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
 import { ReadStream } from 'node:tty';
 import { promisify } from 'node:util';
-import type { StdinSource } from '../../client/stdin-pump.ts';
+import type { StdinSource } from '../../client/stdin-source.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { findDescriptorKind } from './descriptor-kind.ts';
 import { POLLIN, type LazyPoll } from './polled.ts';

@@ -1,0 +1,89 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { routes } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import { FRAMES_PROTOCOL, type ChannelRequest } from '../protocol/frames.ts';
+import type { AppOptions } from './app.ts';
+import { frames } from './event-format.ts';
+import { EventStream } from './event-stream.ts';
+import { ExecChannel, type ExecChannelOptions } from './exec-channel.ts';
+import { toHello } from './exec-routes.ts';
+import type { OpenStream } from './exec-readers.ts';
+import { ackSchema, closeSchema, signalSchema, startExecSchema, stdinEndSchema } from './schemas.ts';
+import type { Turns } from './turns.ts';
+
+const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${FRAMES_PROTOCOL}\r\n\r\n`;
+
+const SCHEMAS: Readonly<Record<string, object>> = {
+  start: startExecSchema.body,
+  ack: ackSchema.body,
+  signal: signalSchema.body,
+  close: closeSchema.body,
+  stdin_end: stdinEndSchema.body,
+};
+
+/** A connection that is upgraded, with what came behind its request. */
+interface Upgrade {
+  readonly socket: Socket;
+  readonly head: Buffer;
+}
+
+/** A connection becomes the channel of one exec: what the other routes say in many requests, at the cost of none. */
+export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns: Turns): void {
+  const upgrades = routeUpgrades(app);
+  const { execs, owner, health } = options;
+  app.get(routes.channel, (request, reply) => {
+    const upgrade = upgrades.get(request.raw);
+    if (upgrade === undefined || request.headers.upgrade !== FRAMES_PROTOCOL) {
+      const why = `${routes.channel} wants the headers "Connection: upgrade" and "Upgrade: ${FRAMES_PROTOCOL}"`;
+      throw new SbxError('invalid_argument', why);
+    }
+    reply.hijack();
+    const { socket } = upgrade;
+    reply.raw.detachSocket(socket);
+    socket.write(SWITCH);
+    const open: OpenStream = (source, from) => {
+      const stream = new EventStream(socket, source, { turns, from, format: frames, isGone: socket.destroyed });
+      stream.send(toHello(health()));
+      return stream;
+    };
+    const start: ExecChannelOptions['start'] = async ({ type: _, ...start }) => {
+      const exec = await execs.create(start, owner);
+      exec.readers.addClient(open);
+      void execs.start(exec);
+      return exec;
+    };
+    new ExecChannel(socket, { start, check: (asked) => checkRequest(request, asked) }).take(upgrade.head);
+  });
+}
+
+/** Upgrades take the road of every request, past its hooks; Node gives them to nobody else. */
+function routeUpgrades(app: FastifyInstance): WeakMap<IncomingMessage, Upgrade> {
+  const upgrades = new WeakMap<IncomingMessage, Upgrade>();
+  const open = new Set<Socket>();
+  app.server.on('upgrade', (request, socket: Socket, head) => {
+    upgrades.set(request, { socket, head });
+    open.add(socket);
+    socket.on('close', () => open.delete(socket));
+    const response = new ServerResponse(request);
+    response.assignSocket(socket);
+    response.on('finish', () => socket.end());
+    app.routing(request, response);
+  });
+  app.addHook('preClose', (done) => {
+    for (const socket of open) socket.destroy();
+    done();
+  });
+  return upgrades;
+}
+
+/** @throws SbxError `invalid_argument` */
+function checkRequest(request: FastifyRequest, { type, ...fields }: ChannelRequest): void {
+  const schema = Object.hasOwn(SCHEMAS, type) ? SCHEMAS[type] : undefined;
+  if (schema === undefined) throw new SbxError('invalid_argument', `There is no request ${String(type)}`);
+  const validate = request.compileValidationSchema(schema);
+  if (validate(fields)) return;
+  const [error] = validate.errors ?? [];
+  throw new SbxError('invalid_argument', `${type}${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}`);
+}

@@ -1,6 +1,11 @@
 import { routes, type StartExecRequest } from '../protocol/api.ts';
 import type { OutputStream, StreamBytes } from '../protocol/events.ts';
-import { createEventParser, formatJsonFrame, FRAMES_PROTOCOL, type ChannelRequest } from '../protocol/frames.ts';
+import {
+  createEventParser,
+  formatJsonFrame,
+  FRAMES_PROTOCOL,
+  type ChannelRequest,
+} from '../protocol/frames.ts';
 import { parseFailure } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
@@ -18,7 +23,7 @@ export class ChannelRoad implements ExecRoad {
     this.#connections = new Connections(transport);
   }
 
-  async follow(request: StartExecRequest, { hear, take }: RoadListener): Promise<void> {
+  async follow(request: StartExecRequest, listener: RoadListener): Promise<void> {
     const connection = await this.#connections.open();
     // The request does not wait for the answer to the upgrade: that would be a round trip more for every exec.
     const upgraded = connection.upgrade({
@@ -29,9 +34,11 @@ export class ChannelRoad implements ExecRoad {
     const answer = await upgraded.answer;
     if (answer.status !== 101) throw parseFailure(answer.status, await answer.readAll());
     this.#connection = upgraded;
-    const parser = createEventParser(take);
+    const parser = createEventParser((event) => {
+      listener.take(event);
+    });
     await answer.read((chunk) => {
-      hear();
+      listener.hear();
       parser.push(chunk);
     });
   }

@@ -193,7 +193,9 @@ export class ExecSession {
   #failStdin(error: Error): void {
     const code = error instanceof SbxError ? error.code : 'internal';
     if (code === 'exec_ended' || code === 'exec_not_found') return;
-    this.#fail(code === 'server_unreachable' ? toLost(`stdin cannot be sent: ${error.message}`, error) : error);
+    this.#fail(
+      code === 'server_unreachable' ? toLost(`stdin cannot be sent: ${error.message}`, error) : error,
+    );
   }
 
   #end(terminal: ExitEvent | Error): void {

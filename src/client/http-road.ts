@@ -29,14 +29,14 @@ export class HttpRoad implements ExecRoad {
     this.#connections = new Connections(transport);
   }
 
-  async follow(request: StartExecRequest, { hear, take }: RoadListener): Promise<void> {
+  async follow(request: StartExecRequest, listener: RoadListener): Promise<void> {
     const answer = await this.#start(request);
     const parser = new SseParser((raw) => {
       const event = parseExecEvent(raw);
-      if (event !== undefined) take(event);
+      if (event !== undefined) listener.take(event);
     });
     await answer.read((chunk) => {
-      hear();
+      listener.hear();
       parser.push(chunk);
     });
   }
@@ -68,7 +68,7 @@ export class HttpRoad implements ExecRoad {
 
   /** A body is taken as fast as the server reads it: the socket holds us back. */
   allowStdin(): void {
-    return;
+    // Nothing of ours waits for it.
   }
 
   stopStdin(): void {

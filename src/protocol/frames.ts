@@ -119,7 +119,8 @@ export class FrameParser {
       this.#pending = undefined;
     }
     for (let at = 0; at < bytes.length;) {
-      const taken = this.#data === undefined ? this.#takeHead(bytes, at) : this.#takeData(this.#data, bytes, at);
+      const taken =
+        this.#data === undefined ? this.#takeHead(bytes, at) : this.#takeData(this.#data, bytes, at);
       if (taken === 0) {
         this.#pending = Buffer.from(bytes.subarray(at));
         return;
@@ -188,7 +189,9 @@ export function createEventParser(onEvent: (event: ExecEvent) => void): { push(c
         parser.push(chunk);
       } catch (cause) {
         if (cause instanceof SbxError) throw cause;
-        throw new SbxError('session_lost', `The server sent what cannot be read: ${String(cause)}`, { cause });
+        throw new SbxError('session_lost', `The server sent what cannot be read: ${String(cause)}`, {
+          cause,
+        });
       }
     },
   };

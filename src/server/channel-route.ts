@@ -44,7 +44,12 @@ export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns
     reply.raw.detachSocket(socket);
     socket.write(SWITCH);
     const open: OpenStream = (source, from) => {
-      const stream = new EventStream(socket, source, { turns, from, format: frames, isGone: socket.destroyed });
+      const stream = new EventStream(socket, source, {
+        turns,
+        from,
+        format: frames,
+        isGone: socket.destroyed,
+      });
       stream.send(toHello(health()));
       return stream;
     };
@@ -81,9 +86,12 @@ function routeUpgrades(app: FastifyInstance): WeakMap<IncomingMessage, Upgrade> 
 /** @throws SbxError `invalid_argument` */
 function checkRequest(request: FastifyRequest, { type, ...fields }: ChannelRequest): void {
   const schema = Object.hasOwn(SCHEMAS, type) ? SCHEMAS[type] : undefined;
-  if (schema === undefined) throw new SbxError('invalid_argument', `There is no request ${String(type)}`);
+  if (schema === undefined) throw new SbxError('invalid_argument', `There is no request ${type}`);
   const validate = request.compileValidationSchema(schema);
   if (validate(fields)) return;
   const [error] = validate.errors ?? [];
-  throw new SbxError('invalid_argument', `${type}${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}`);
+  throw new SbxError(
+    'invalid_argument',
+    `${type}${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}`,
+  );
 }

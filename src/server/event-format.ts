@@ -1,4 +1,10 @@
-import { formatEvent, formatOutputEvent, MAX_EVENT_BYTES, type ExecEvent, type OutputEvent } from '../protocol/events.ts';
+import {
+  formatEvent,
+  formatOutputEvent,
+  MAX_EVENT_BYTES,
+  type ExecEvent,
+  type OutputEvent,
+} from '../protocol/events.ts';
 import { formatJsonFrame, formatOutputFrame, MAX_FRAME_BYTES } from '../protocol/frames.ts';
 
 /** How events stand on a connection. */

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { SbxError } from '../protocol/errors.ts';
 import { FrameParser, formatJsonFrame, type ChannelRequest, type DataHead } from '../protocol/frames.ts';
-import type { ExecReaders } from './exec-readers.ts';
 import type { Exec } from './exec.ts';
 
 export interface ExecChannelOptions {

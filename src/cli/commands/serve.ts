@@ -7,6 +7,7 @@ import { Daemon } from '../../server/daemon.ts';
 import { findStateDir, requireAbsolute } from '../../state/location.ts';
 import { preparePrivateDirectory } from '../../state/private-directory.ts';
 import type { Context } from '../context.ts';
+import { delayOptimizing } from '../delay-optimizing.ts';
 import { parseWords } from '../options/parse-options.ts';
 
 export interface ServeOptions {
@@ -53,6 +54,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 
 /** Serves until it is told to stop, by a signal or a request, or is idle. */
 async function runServe(options: ServeOptions, context: Context): Promise<number> {
+  delayOptimizing();
   const { stateDir, runtime } = options;
   const log = (line: string): void => {
     context.say(line);

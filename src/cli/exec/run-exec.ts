@@ -7,6 +7,7 @@ import { OUTPUT_STREAMS, type ExitEvent, type OutputStream } from '../../protoco
 import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
 import type { ExecOptions } from '../commands/exec.ts';
 import type { Context } from '../context.ts';
+import { delayOptimizing } from '../delay-optimizing.ts';
 import { OutputStore } from '../io/output-store.ts';
 import { openOutput, type OutputWriter } from '../io/output-writer.ts';
 import { LazyPoll } from '../io/polled.ts';
@@ -86,6 +87,7 @@ class ExecRun {
       stdout: this.#targetOf('stdout'),
       stderr: this.#targetOf('stderr'),
       onAccepted: () => {
+        if (this.#options.isStreaming) delayOptimizing();
         this.#poll.begin();
         for (const tell of this.#early.splice(0)) tell();
       },

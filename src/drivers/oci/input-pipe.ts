@@ -1,10 +1,11 @@
+import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { growPipe } from '../../posix/pipes.ts';
 import { POLLERR, type PollWatcher } from '../../posix/poll-watcher.ts';
 import type { InputPipe } from '../driver.ts';
 
-/** More than this in the queue is bulk data; its pipe then holds as much as the second number says, in bytes. */
-const BULK = 64 * 1024;
+/** A pipe that cannot take a chunk of this size meets bulk data; it then holds as much as the second number, in bytes. */
+const BULK = 16 * 1024;
 const GROWN = 1024 * 1024;
 
 /** Opens our end of the child's stdin; takes over the descriptor. */
@@ -25,18 +26,25 @@ export function openInputPipe(fd: number, watcher: PollWatcher): InputPipe {
   });
 
   let isGrown = false;
-  const growOnce = (): void => {
-    if (isGrown || socket.writableLength < BULK) return;
+  const growOnce = (): boolean => {
+    if (isGrown) return false;
     isGrown = true;
     growPipe(fd, GROWN);
+    return true;
   };
 
   return {
     closed,
     write(chunk, flushed) {
       if (socket.destroyed || socket.writableEnded) return void setImmediate(flushed);
-      growOnce();
-      socket.write(chunk, () => flushed());
+      let done = 0;
+      // Past the machinery of streams where nothing waits in it.
+      if (socket.writableLength === 0) {
+        done = writeNow(fd, chunk);
+        if (chunk.length - done >= BULK && growOnce()) done += writeNow(fd, chunk.subarray(done));
+      }
+      if (done === chunk.length) flushed();
+      else socket.write(chunk.subarray(done), () => flushed());
     },
     end() {
       socket.end();
@@ -46,4 +54,13 @@ export function openInputPipe(fd: number, watcher: PollWatcher): InputPipe {
       socket.destroy();
     },
   };
+}
+
+/** What the pipe takes at once; an error shows again where the socket writes. */
+function writeNow(fd: number, chunk: Uint8Array): number {
+  try {
+    return writeSync(fd, chunk);
+  } catch {
+    return 0;
+  }
 }

@@ -1,6 +1,6 @@
 /** What the man pages and the README say beyond commander's tree. The numbers come from the code. */
 
-/** Status of `sbx exec` → when. `code` is what src/protocol/ exports. */
+/** Status of `sbx exec`, and of `sbx rsh` → when. `code` is what src/protocol/ exports. */
 export function toExecStatuses({ ERRORS, SBX_FAILED, toExitStatus }) {
   const ended = (exit, reason = 'exited') => toExitStatus({ exit, reason });
   const killed = ended({ signal: 'KILL' }, 'killed');
@@ -87,6 +87,26 @@ export const PAGES = {
       ['With a variable of the caller, as another user', 'sbx exec -e LANG -u nobody box -- env'],
     ],
     seeAlso: ['create', 'doctor', 'setup'],
+  },
+  rsh: {
+    description: [
+      'It is what to set RSYNC_RSH, GIT_SSH_COMMAND or BORG_RSH to. The words are joined by spaces and given to sh -c in the sandbox, in /workspace, as ssh gives them to the shell of a user. A sandbox must be there: none is made for it.',
+      'Options are as in ssh: in clusters, before the sandbox or after it, up to the first WORD or --. Of several users the first counts. In SendEnv * and ? stand for parts of names, -NAME takes one back, and a variable that is not set is passed over.',
+      'There is no connection, so -1, -2, -4, -6, -a, -B, -b, -C, -c, -E, -e, -F, -g, -I, -i, -k, -M, -m, -P, -p, -q, -S, -T, -v, -x, -y, and the names of ssh_config(5) that decide how one is made and checked, are accepted and mean nothing. No configuration file of ssh is read.',
+      'What ssh would do and a sandbox cannot is refused by name: a terminal (-t), forwarding (-A, -D, -L, -R, -W, -w, -X, -Y), going to the background (-f, -N), and -J, -K, -O, -Q, -s, -V. Without a WORD ssh would open a login shell: this is refused too.',
+    ],
+    statuses: 'exec',
+    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    files: DAEMON_FILES,
+    examples: [
+      [
+        'Copy a tree into a sandbox, and back',
+        "rsync -a -e 'sbx rsh' src/ box:src/",
+        "rsync -a -e 'sbx rsh' box:src/ src/",
+      ],
+      ['Clone a repository that is in a sandbox', "GIT_SSH_COMMAND='sbx rsh' git clone box:repository"],
+    ],
+    seeAlso: ['exec', 'create'],
   },
   create: {
     environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],

@@ -17,6 +17,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/exec.ts'),
     declare: async () => (await import('./commands/exec.ts')).createExecCommand(),
   },
+  rsh: {
+    load: () => import('./commands/rsh.ts'),
+    declare: async () => (await import('./commands/rsh.ts')).createRshCommand(),
+  },
   create: {
     load: () => import('./commands/create.ts'),
     declare: async () => (await import('./commands/create.ts')).createCreateCommand(),

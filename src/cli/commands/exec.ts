@@ -97,7 +97,11 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const options = parseExec(args, context);
+  return runExecCommand(parseExec(args, context), context);
+}
+
+/** Runs what was parsed; for every command that is an exec in the end. */
+export async function runExecCommand(options: ExecOptions, context: Context): Promise<number> {
   const openTransport = (): Promise<Transport> => connect(context, options.runtime);
   try {
     return await runExec({ id: makeUuid(), ...options }, { context, openTransport });

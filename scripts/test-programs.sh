@@ -11,11 +11,27 @@ need() { # PROGRAM PACKAGE
   if ! (PATH=$PATH_INSIDE; command -v "$1" >/dev/null); then missing="$missing $2"; fi
 }
 
+need_file() { # FILE PACKAGE
+  [ -e "$1" ] || missing="$missing $2"
+}
+need_module() { # MODULE PACKAGE
+  if ! (PATH=$PATH_INSIDE; python3 -c "import $1" 2>/dev/null); then missing="$missing $2"; fi
+}
+
 need python3 python3
 need ps procps
 need groff groff-base
 need crun crun
 need runc runc
+# What people use in sandboxes and with them.
+need git git
+need rsync rsync
+need parallel parallel
+need make make
+need gcc gcc
+need_file /usr/include/stdio.h libc6-dev
+need pip3 python3-pip
+need_module ensurepip python3-venv
 
 [ -n "$missing" ] || exit 0
 

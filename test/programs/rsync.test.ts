@@ -25,7 +25,10 @@ beforeEach(async () => {
 
 /** Runs rsync on this machine. Owners are those of whoever runs it; fractions of a second count. */
 async function rsync(rsh: string, ...args: string[]): Promise<void> {
-  const result = await runShell(home, `cd ${work.path} && rsync -rlptH --modify-window=-1 -e "$@"`, [rsh, ...args]);
+  const result = await runShell(home, `cd ${work.path} && rsync -rlptH --modify-window=-1 -e "$@"`, [
+    rsh,
+    ...args,
+  ]);
   expect(result).toMatchObject({ stdout: '', stderr: '', exitCode: 0 });
 }
 

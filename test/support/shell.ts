@@ -39,6 +39,15 @@ export function startShell(
   return execa('bash', ['-c', script, 'bash', ...args], { ...toShellOptions(home), buffer: false }) as never;
 }
 
+/** The same for a program that starts commands itself. */
+export function toShellCommand(
+  home: Home,
+  script: string,
+  args: readonly string[],
+): { command: string; args: string[]; env: Record<string, string> } {
+  return { command: 'bash', args: ['-c', script, 'bash', ...args], env: toShellOptions(home).env };
+}
+
 function toShellOptions({ env }: Home) {
   const path = `${dirname(SBX)}:${env['PATH'] ?? ''}`;
   return {

@@ -20,6 +20,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * @property {string} title
  * @property {string} dir a directory inside that can be written to
  * @property {(argv: string[], how?: { stdin?: boolean, stream?: boolean }) => string[]} wrap
+ * @property {{ rsh: string, host: string }} [remote] for programs that take a remote shell: it, and the host for it
  * @property {Record<string, number>} [processes] who serves it, by name: the processes whose memory counts
  * @property {string[]} [sweep] ends the commands whose clients were killed, where they do not end by themselves
  * @property {Record<string, string>} versions
@@ -62,6 +63,7 @@ async function openSbx({ dir, env, cleanUp }) {
     title: 'sbx exec',
     versions: { sbx: await describeCommit(), runtime: await firstLine(runtime, ['--version']) },
     dir: '/workspace',
+    remote: { rsh: toShell([sbx, 'rsh']), host: 'bench' },
     processes: { daemon: pid },
     wrap: (argv, { stream } = {}) => [sbx, 'exec', ...(stream ? ['--stream'] : []), 'bench', '--', ...argv],
   };
@@ -191,16 +193,17 @@ async function openSsh({ dir, env, cleanUp }) {
   const ssh = [
     ...['ssh', '-F', 'none', '-T', '-i', join(home, 'user'), '-p', String(port)],
     ...[...options, 'IdentitiesOnly=yes', 'BatchMode=yes'].flatMap((option) => ['-o', option]),
-    '127.0.0.1',
   ];
+  const host = '127.0.0.1';
   const [program, ...args] = ssh;
-  const isUp = await waitUntil(() => succeeds(program, [...args, 'true'], env), child);
+  const isUp = await waitUntil(() => succeeds(program, [...args, host, 'true'], env), child);
   if (!isUp) return 'sshd does not start, or does not let us in';
   return {
     title: 'ssh localhost',
     versions: { ssh: await firstLine('sh', ['-c', 'ssh -V 2>&1']) },
     dir: await makeDirectory(dir, 'ssh-work'),
-    wrap: (argv) => [...ssh, toShell(argv)],
+    remote: { rsh: toShell(ssh), host },
+    wrap: (argv) => [...ssh, host, toShell(argv)],
   };
 }
 

@@ -228,6 +228,15 @@ def take_busy(argv, order):
     return [{"turns": samples, "rate": rate}]
 
 
+# (h), (i): by how much a second; what the sample before has left is removed first
+def take_transfer(argv, order):
+    finish(start(order["before"]))
+    begin = time.perf_counter()
+    child = start(argv)
+    finish(child)
+    return [order["amount"] / (time.perf_counter() - begin)]
+
+
 def take_all(order):
     commands = order["commands"]
     samples = {name: [] for name in commands}
@@ -241,6 +250,7 @@ def take_all(order):
         "turns": lambda argv, each: take_turns(loops.get(name) or open_loop(argv), each),
         "memory": lambda argv, each: take_memory(argv, each, each["processes"]),
         "busy": take_busy,
+        "transfer": take_transfer,
     }
 
     def open_loop(argv):

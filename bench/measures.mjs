@@ -25,12 +25,36 @@ const noise = { name: 'noise', size: 64 * MIB };
  * @property {string} letter
  * @property {string} title
  * @property {string} take the function of measure.py
- * @property {'ms' | 'µs' | 'MiB/s' | 'MiB'} unit
+ * @property {'ms' | 'µs' | 'MiB/s' | 'MiB' | 'files/s'} unit
  * @property {boolean} [isRate] more is better
- * @property {number} [median] what the ratio to docker exec is to be
+ * @property {string} [reference] the contender that the ratio is to; docker exec, where none is named
+ * @property {number} [median] what that ratio is to be
  * @property {number} [p99]
- * @property {(wrap: import('./contenders.mjs').Contender['wrap'], dir: string, order: object) => object} commands
+ * @property {(order: object) => string[]} [prepareHere] what makes its files on this side, in `order.here`
+ * @property {(wrap: Wrap, dir: string, order: object) => string[]} [prepare] what makes them on the other
+ * @property {(wrap: Wrap, dir: string, order: object) => object} commands
+ *
+ * @typedef {import('./contenders.mjs').Contender['wrap']} Wrap
  */
+
+/** As many files as sources have, and as small. */
+const files = { count: 10_000, name: 'files' };
+const makeFiles = [
+  'import os, random, sys',
+  'random.seed(1)',
+  `for i in range(${files.count}):`,
+  '    folder = os.path.join(sys.argv[1], str(i // 100))',
+  '    os.makedirs(folder, exist_ok=True)',
+  '    with open(os.path.join(folder, str(i)), "wb") as file: file.write(random.randbytes(random.randint(1024, 4096)))',
+].join('\n');
+
+/** 100 MiB in 2,000 files that nothing makes smaller, in one pack, as a server keeps them. */
+const repository = { size: 100, name: 'repository' };
+const makeRepository = [
+  'set -e; git init -q -b main "$1"; cd "$1"',
+  'for i in $(seq 2000); do head -c 52429 /dev/urandom >file$i; done; git add -A',
+  'git -c user.name=bench -c user.email=bench@localhost commit -qm all; git repack -qad',
+].join('\n');
 
 /** @type {Record<string, Measure>} */
 export const measures = {
@@ -130,7 +154,56 @@ export const measures = {
       turn: wrap([python, '-c', replyLoop], { stdin: true, stream: true }),
     }),
   },
+  'rsync-in': {
+    letter: 'h',
+    title: '`rsync -a` of 10,000 files of 1 to 4 KiB, in',
+    ...toTransfer('files/s'),
+    order: { rounds: 5, unrecorded: 1, amount: files.count },
+    prepareHere: ({ here }) => [python, '-c', makeFiles, `${here}/${files.name}`],
+    commands: (wrap, dir, { here, rsh, host }) => ({
+      before: wrap(['rm', '-rf', `${dir}/${files.name}`]),
+      argv: ['rsync', '-a', '-e', rsh, `${here}/${files.name}/`, `${host}:${dir}/${files.name}/`],
+    }),
+  },
+  'rsync-out': {
+    letter: 'h',
+    title: '`rsync -a` of 10,000 files of 1 to 4 KiB, out',
+    ...toTransfer('files/s'),
+    order: { rounds: 5, unrecorded: 1, amount: files.count },
+    prepare: (wrap, dir) => wrap([python, '-c', makeFiles, `${dir}/out`]),
+    commands: (_wrap, dir, { here, rsh, host }) => ({
+      before: ['rm', '-rf', `${here}/out`],
+      argv: ['rsync', '-a', '-e', rsh, `${host}:${dir}/out/`, `${here}/out/`],
+    }),
+  },
+  clone: {
+    letter: 'i',
+    title: '`git clone` of 100 MiB',
+    ...toTransfer('MiB/s'),
+    order: { rounds: 5, unrecorded: 1, amount: repository.size },
+    prepare: (wrap, dir) => wrap(['sh', '-c', makeRepository, 'sh', `${dir}/${repository.name}`]),
+    commands: (_wrap, dir, { here, rsh, host }) => ({
+      before: ['rm', '-rf', `${here}/clone`],
+      argv: [
+        ...['env', `GIT_SSH_COMMAND=${rsh}`],
+        ...['git', 'clone', '-q', `${host}:${dir}/${repository.name}`, `${here}/clone`],
+      ],
+    }),
+  },
 };
+
+/** What the transfers through a remote shell have in common: they are compared with ssh. */
+function toTransfer(unit) {
+  return {
+    take: 'transfer',
+    unit,
+    scale: 1,
+    isRate: true,
+    median: 0.8,
+    reference: 'ssh',
+    only: ['sbx', 'ssh'],
+  };
+}
 
 /** A short look instead of figures to keep. */
 export function shorten(order) {

@@ -28,13 +28,17 @@ function toEntry(measure, own, { name, title, samples, failures, others = sample
   const show = (value) => `${round(value * measure.scale)} ${measure.unit}`;
   const hasP99 = measure.p99 !== undefined;
   const entry = { title, median: show(median(own)), p99: hasP99 ? show(percentile(own, 0.99)) : '' };
-  const docker = 'docker' in failures ? undefined : others.docker;
-  if (docker === undefined || docker.length === 0 || name === 'docker') return entry;
+  const { reference = 'docker' } = measure;
+  const its = reference in failures ? undefined : others[reference];
+  if (its === undefined || its.length === 0 || name === reference) return entry;
   const ratios = [
-    { of: 'median', value: median(own) / median(docker), limit: measure.median },
-    { of: 'p99', value: percentile(own, 0.99) / percentile(docker, 0.99), limit: measure.p99 },
+    { of: 'median', value: median(own) / median(its), limit: measure.median },
+    { of: 'p99', value: percentile(own, 0.99) / percentile(its, 0.99), limit: measure.p99 },
   ].filter(({ of }) => of === 'median' || hasP99);
-  entry.ratio = ratios.map(({ of, value }) => `${hasP99 ? `${of} ` : ''}${value.toFixed(2)} ×`).join(', ');
+  const whose = reference === 'docker' ? '' : ` of ${reference}`;
+  entry.ratio = ratios
+    .map(({ of, value }) => `${hasP99 ? `${of} ` : ''}${value.toFixed(2)} ×${whose}`)
+    .join(', ');
   if (name !== 'sbx') return entry;
   const asked = ratios.filter(({ limit }) => limit !== undefined);
   const sign = measure.isRate ? '≥' : '≤';

@@ -113,9 +113,11 @@ async function takeMeasure(name, { found, env, isQuick }) {
   const order = isQuick ? shorten(measure.order) : measure.order;
   const those = Object.entries(found).filter(([each]) => measure.only?.includes(each) ?? true);
   const commands = {};
-  for (const [each, { wrap, dir, processes = {}, sweep = [] }] of those) {
-    if (measure.prepare !== undefined) await runDriver([...measure.prepare(wrap, dir)], env);
-    commands[each] = { ...measure.commands(wrap, dir, order), processes, sweep };
+  const here = { here: env.HOME };
+  if (measure.prepareHere !== undefined) await runDriver(measure.prepareHere(here), env);
+  for (const [each, { wrap, dir, remote, processes = {}, sweep = [] }] of those) {
+    if (measure.prepare !== undefined) await runDriver(measure.prepare(wrap, dir), env);
+    commands[each] = { ...measure.commands(wrap, dir, { ...order, ...here, ...remote }), processes, sweep };
   }
   say(`measuring (${measure.letter}) ${measure.title}`);
   const spec = JSON.stringify({ take: measure.take, commands, ...order });

@@ -26,6 +26,7 @@ need runc runc
 # What people use in sandboxes and with them.
 need git git
 need rsync rsync
+need borg borgbackup
 need parallel parallel
 need make make
 need gcc gcc

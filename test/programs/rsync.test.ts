@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
-import { runShell } from '../support/shell.ts';
+import { runShell, startShell } from '../support/shell.ts';
 import { describeTree, describeTreeInside, makeTree } from '../support/tree.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
 
@@ -97,4 +98,18 @@ describe('rsync with RSYNC_RSH="sbx rsh"', () => {
     expect(stderr).toMatch(/^sbx: .*"no-such"/);
     expect(exitCode).not.toBe(0);
   });
+});
+
+it.each([
+  { way: 'in', from: 'tree/large', to: '"$1:$2"' },
+  { way: 'out', from: '"$1:$2"', to: 'received' },
+])('an rsync on its way $way that is killed leaves nothing running inside', async ({ way, from, to }) => {
+  const mark = makeMark();
+  if (way === 'out') await rsync('sbx rsh', 'tree/large', `${sandbox}:${mark}`);
+  const slowly = `cd ${work.path} && exec rsync --bwlimit=100 -e 'sbx rsh' ${from} ${to}`;
+  const child = startShell(home, slowly, [sandbox, mark]);
+  await waitUntil(() => findGuests(mark).length > 0);
+  child.kill('SIGKILL');
+  expect(await child).toMatchObject({ signal: 'SIGKILL' });
+  await waitForGuestsToEnd(mark);
 });

@@ -2,8 +2,10 @@
  * Builds dist/: the bundles with esbuild, the SDK's declarations with tsc, both at once.
  * `--no-types` leaves the declarations out, for a quick turn at the desk.
  */
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { root, run } from './prepare.mjs';
 
@@ -38,7 +40,15 @@ const sdk = { entryPoints: ['src/index.ts'], outfile: path.join(fresh, 'index.js
 
 async function bundle() {
   const built = await Promise.all([program, sdk].map((entry) => build({ ...common, ...entry })));
+  await leaveOnlyAscii(program.outfile);
+  await promisify(execFile)(process.execPath, ['scripts/make-cache.mjs', fresh], { cwd: root });
   await writeLicenses(built.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
+}
+
+/** esbuild escapes what is not ASCII in strings; what is left stands in comments. */
+async function leaveOnlyAscii(file) {
+  const text = await readFile(file, 'utf8');
+  await writeFile(file, text.replaceAll(/[^\0-\x7f]/g, '?'));
 }
 
 /** The licences of the packages that are inside the bundles, which they ask to travel with their code. */

@@ -44,6 +44,44 @@ export const mount = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 ) as (source: string, target: string, type: string | null, flags: number, data: string | null) => number;
 
+/** posix_spawn(3) and what goes with it: each gives 0 or the number of an error. */
+export const posixSpawnFileActionsInit = libc.func('int posix_spawn_file_actions_init(void *actions)') as (
+  actions: Buffer,
+) => number;
+export const posixSpawnFileActionsDestroy = libc.func(
+  'int posix_spawn_file_actions_destroy(void *actions)',
+) as (actions: Buffer) => number;
+export const posixSpawnFileActionsAdddup2 = libc.func(
+  'int posix_spawn_file_actions_adddup2(void *actions, int fd, int target)',
+) as (actions: Buffer, fd: number, target: number) => number;
+export const posixSpawnFileActionsAddchdir = libc.func(
+  'int posix_spawn_file_actions_addchdir_np(void *actions, const char *path)',
+) as (actions: Buffer, path: string) => number;
+export const posixSpawnattrInit = libc.func('int posix_spawnattr_init(void *attributes)') as (
+  attributes: Buffer,
+) => number;
+export const posixSpawnattrSetflags = libc.func(
+  'int posix_spawnattr_setflags(void *attributes, short flags)',
+) as (attributes: Buffer, flags: number) => number;
+export const posixSpawnattrSetsigmask = libc.func(
+  'int posix_spawnattr_setsigmask(void *attributes, void *signals)',
+) as (attributes: Buffer, signals: Buffer) => number;
+export const posixSpawnattrSetsigdefault = libc.func(
+  'int posix_spawnattr_setsigdefault(void *attributes, void *signals)',
+) as (attributes: Buffer, signals: Buffer) => number;
+const spawn = libc.func(
+  'int posix_spawn(_Out_ int *pid, const char *path, void *actions, void *attributes, const char **argv, const char **envp)',
+);
+export interface PosixSpawn {
+  readonly actions: Buffer;
+  readonly attributes: Buffer;
+  /** Both end with null. */
+  readonly argv: readonly (string | null)[];
+  readonly envp: readonly (string | null)[];
+}
+export const posixSpawn = (pid: [number], path: string, call: PosixSpawn): number =>
+  spawn(pid, path, call.actions, call.attributes, call.argv, call.envp) as number;
+
 const poll = libc.func('int poll(void *fds, unsigned long count, int timeout)');
 
 /** poll(2) in a thread of its own; `fds` is read and written there until the call back. */

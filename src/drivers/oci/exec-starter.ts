@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Exit } from '../../protocol/exit.ts';
 import type { PollWatcher } from '../../posix/poll-watcher.ts';
 import { readProcessStat, type ProcessStat } from '../../posix/process-stat.ts';
 import type { ExecProcess, ExecSpec } from '../driver.ts';
@@ -76,22 +77,22 @@ async function runRuntime(
   { spec, settings, runtime }: ExecStart,
   { files, pipes, tools }: Attempt,
 ): Promise<ProcessStat> {
-  let ended: Promise<number>;
+  let ended: Promise<Exit>;
   try {
     writeFileSync(files.process, JSON.stringify(settings), { mode: 0o600 });
     tools.warden.announce(files.pid);
-    ended = runtime.run(toArguments(spec, files), [...pipes.child]);
+    ended = tools.reaper.reap(runtime.start(toArguments(spec, files), pipes.child));
   } finally {
     closeChildEnds(pipes);
   }
-  const status = await ended;
+  const exit = await ended;
   const pid = readPid(files.pid);
   if (pid === undefined) {
     tools.reaper.expectLeftovers();
     throw toStartFailure(spec, readRuntimeErrors(files.log));
   }
   const stat = await waitForExec(pid);
-  if (stat.hasExecuted && status === 0) return stat;
+  if (stat.hasExecuted && 'code' in exit && exit.code === 0) return stat;
   // The process ended in the runtime's own code: crun tells why in its log, runc on what would be the command's stderr.
   await tools.reaper.reap(pid);
   throw toStartFailure(spec, readRuntimeErrors(files.log) || readWrittenErrors(pipes));

@@ -2,10 +2,13 @@ import { spawn, type StdioOptions } from 'node:child_process';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { SbxError } from '../../protocol/errors.ts';
+import { spawnSession } from '../../posix/spawn.ts';
 import { withGuestUmask } from './guest-umask.ts';
 
 /** Where programs are looked for, and the PATH of what the driver starts on this machine. */
 export const HOST_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const ENVIRONMENT = { PATH: HOST_PATH };
 
 /** How one call of the runtime ended, with what it printed. */
 export interface RuntimeCall {
@@ -27,12 +30,23 @@ export class OciRuntime {
   }
 
   /**
-   * Runs the runtime with descriptors for its stdio, which are the caller's to close. Resolves with its exit status
-   * once it has ended; a runtime that is not there any more is `runtime_unavailable`.
+   * Starts the runtime with descriptors for its stdio, which are the caller's to close, and gives its pid, which is the
+   * caller's to reap. @throws SbxError `runtime_unavailable` for one that is not there any more
    */
-  run(args: readonly string[], stdio: StdioOptions): Promise<number> {
+  start(args: readonly string[], stdio: readonly [number, number, number]): number {
+    try {
+      return withGuestUmask(() =>
+        spawnSession(this.path, ['--root', this.#root, ...args], { stdio, cwd: '/', env: ENVIRONMENT }),
+      );
+    } catch (error) {
+      throw this.#toSpawnError(error);
+    }
+  }
+
+  /** Runs the runtime without stdio. Resolves with its exit status once it has ended. */
+  run(args: readonly string[]): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = this.#spawn(args, stdio);
+      const child = this.#spawn(args, 'ignore');
       child.once('error', (error) => reject(this.#toSpawnError(error)));
       child.once('exit', (code, signal) => resolve(toStatus(code, signal)));
     });
@@ -56,7 +70,7 @@ export class OciRuntime {
   #spawn(args: readonly string[], stdio: StdioOptions) {
     const all = ['--root', this.#root, ...args];
     try {
-      const options = { stdio, cwd: '/', env: { PATH: HOST_PATH }, detached: true };
+      const options = { stdio, cwd: '/', env: ENVIRONMENT, detached: true };
       return withGuestUmask(() => spawn(this.path, all, options));
     } catch (error) {
       throw this.#toSpawnError(error);

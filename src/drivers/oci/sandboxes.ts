@@ -129,22 +129,17 @@ export class Sandboxes {
     const log = join(dir, 'runtime.log');
     const pidFile = join(dir, 'init.pid');
     reaper.expectLeftovers();
-    const status = await runtime.run(
-      [
-        '--log',
-        log,
-        '--log-format',
-        'json',
-        'run',
-        '--detach',
-        '--bundle',
-        dir,
-        '--pid-file',
-        pidFile,
-        spec.id,
-      ],
-      'ignore',
-    );
+    const logged = ['--log', log, '--log-format', 'json'];
+    const status = await runtime.run([
+      ...logged,
+      'run',
+      '--detach',
+      '--bundle',
+      dir,
+      '--pid-file',
+      pidFile,
+      spec.id,
+    ]);
     const words = readRuntimeErrors(log);
     if (status !== 0 || words !== '') {
       throw new SbxError(

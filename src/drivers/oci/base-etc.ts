@@ -1,9 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
-import { readlinkSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync, type Stats } from 'node:fs';
+import { readlinkSync, statSync, symlinkSync, writeFileSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ETC_ALLOW_LIST, ETC_HOST_NETWORK, GROUP, PASSWD } from './etc-allow-list.ts';
-import { withGuestUmask } from './guest-umask.ts';
+import { prepareBaseLayer } from './base-layer.ts';
 
 interface Entry {
   /** Below `/etc`. */
@@ -11,24 +11,13 @@ interface Entry {
   readonly stats: Stats;
 }
 
-/**
- * Prepares the lower layer of every sandbox's `/etc` under `base` and returns its path. It is made once for each
- * state of this machine's files, never changed, because sandboxes that run have it mounted. What was made for earlier
- * states is removed where nobody uses it.
- */
+/** Prepares the lower layer of every sandbox's `/etc` under `base` and returns its path. */
 export function prepareBaseEtc(base: string, isInUse: boolean): string {
   const entries = listEntries();
-  const target = join(base, `etc-${toKey(entries)}`);
-  if (existsSync(target)) return target;
-  if (!isInUse) removeAll(base);
-  const draft = join(base, `draft-${randomUUID()}`);
-  withGuestUmask(() => fill(draft, entries));
-  renameSync(draft, target);
-  return target;
-}
-
-function removeAll(base: string): void {
-  for (const name of readdirSync(base)) rmSync(join(base, name), { recursive: true, force: true });
+  const fillEtc = (directory: string): void => {
+    fill(directory, entries);
+  };
+  return prepareBaseLayer(base, { name: 'etc', key: toKey(entries), fill: fillEtc }, isInUse);
 }
 
 function fill(draft: string, entries: readonly Entry[]): void {

@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import type { SandboxSpec } from '../driver.ts';
+import { hasId, toIdentityMappings, type IdMap } from './id-map.ts';
 import { toProcessSettings } from './process-settings.ts';
 import type { Layered } from './root-tree.ts';
 import { ROOT } from './sandbox-user.ts';
@@ -11,6 +13,9 @@ export interface HostParts {
   readonly pause: string | undefined;
   /** False where this machine refuses user namespaces. */
   readonly userNamespace: boolean;
+  readonly ids: IdMap;
+  /** Where sandboxes get a cgroup each; undefined where they can have none. */
+  readonly cgroupParent: string | undefined;
 }
 
 const INIT = '/dev/init';
@@ -32,6 +37,7 @@ const MASKED = [
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
 const QUIET = ['nosuid', 'noexec', 'nodev'];
+const TTY_GROUP = 5;
 const KERNEL_MOUNTS = [
   { destination: '/proc', type: 'proc', source: 'proc', options: QUIET },
   {
@@ -44,7 +50,7 @@ const KERNEL_MOUNTS = [
     destination: '/dev/pts',
     type: 'devpts',
     source: 'devpts',
-    options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5'],
+    options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', `gid=${TTY_GROUP}`],
   },
   {
     destination: '/dev/shm',
@@ -78,24 +84,31 @@ export function toBundle(spec: SandboxSpec, layers: readonly Layered[], host: Ho
     }),
     mounts: [
       ...layers.map(toOverlay),
-      ...KERNEL_MOUNTS,
+      ...toKernelMounts(host.ids),
       bind(host.init, INIT),
       ...(host.pause ? [bind(host.pause, PAUSE)] : []),
     ],
     linux: {
       namespaces: toNamespaces(spec, host),
-      ...(host.userNamespace && IDENTITY),
-      cgroupsPath: `/${toCgroupName(spec.id)}`,
-      resources: { pids: { limit: PIDS }, devices: [{ allow: false, access: 'rwm' }] },
+      ...(host.userNamespace && toIdentityMappings(host.ids)),
+      ...(host.cgroupParent !== undefined && {
+        cgroupsPath: join(host.cgroupParent, toCgroupName(spec.id)),
+        resources: { pids: { limit: PIDS }, devices: [{ allow: false, access: 'rwm' }] },
+      }),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,
     },
   };
 }
 
-/** Numbers stay as they are; what the namespace takes away is power over everything outside it. */
-const EVERY_ID = [{ containerID: 0, hostID: 0, size: 2 ** 32 - 1 }];
-const IDENTITY = { uidMappings: EVERY_ID, gidMappings: EVERY_ID };
+/** Terminals belong to a group of their own, where there can be one. */
+function toKernelMounts({ groups }: IdMap): object[] {
+  if (hasId(groups, TTY_GROUP)) return KERNEL_MOUNTS;
+  return KERNEL_MOUNTS.map((mount) => ({
+    ...mount,
+    options: mount.options.filter((option) => option !== `gid=${TTY_GROUP}`),
+  }));
+}
 
 function toNamespaces(spec: SandboxSpec, host: HostParts): object[] {
   const types = ['pid', 'ipc', 'uts', 'mount', 'cgroup'];
@@ -110,7 +123,7 @@ function toOverlay({ destination, lower, upper, work }: Layered): object {
     type: 'overlay',
     source: 'overlay',
     // trusted.* attributes are out of reach in a user namespace.
-    options: [`lowerdir=${lower}`, `upperdir=${upper}`, `workdir=${work}`, 'userxattr'],
+    options: [`lowerdir=${lower.join(':')}`, `upperdir=${upper}`, `workdir=${work}`, 'userxattr'],
   };
 }
 

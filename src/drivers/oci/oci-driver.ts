@@ -9,7 +9,9 @@ import { toDiskError } from './disk-full.ts';
 import { startProcess, type ExecTools } from './exec-starter.ts';
 import { readGuestFile } from './guest-file.ts';
 import { endHolder } from './holder.ts';
+import { requireIds, type IdMap } from './id-map.ts';
 import { toProcessSettings } from './process-settings.ts';
+import type { BaseLayers } from './root-tree.ts';
 import type { OciRuntime } from './runtime.ts';
 import { findSandboxUser, ROOT, type SandboxUser } from './sandbox-user.ts';
 import { Sandboxes } from './sandboxes.ts';
@@ -35,7 +37,7 @@ export interface OciDriverParts {
   readonly layout: StateLayout;
   readonly runtime: OciRuntime;
   readonly host: HostParts;
-  readonly baseEtc: () => string;
+  readonly base: () => BaseLayers;
   readonly log: (line: string) => void;
 }
 
@@ -49,12 +51,14 @@ export class OciDriver implements Driver {
   readonly #turnstile = new Turnstile(RUNTIME_LIMIT, () => this.#reaper.reapLeftovers());
   readonly #sandboxes: Sandboxes;
   readonly #tools: ExecTools;
+  readonly #ids: IdMap;
 
-  constructor({ layout, runtime, host, baseEtc, log }: OciDriverParts) {
+  constructor({ layout, runtime, host, base, log }: OciDriverParts) {
     this.runtime = runtime.name;
     this.runtimePath = runtime.path;
     this.#layout = layout;
-    this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, baseEtc });
+    this.#ids = host.ids;
+    this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, base });
     this.#tools = {
       reaper: this.#reaper,
       watcher: new PollWatcher(),
@@ -78,6 +82,7 @@ export class OciDriver implements Driver {
   async startExec(spec: ExecSpec): Promise<ExecProcess> {
     checkArguments(spec);
     const user = await this.#findUser(spec);
+    requireIds(user, this.#ids);
     return this.#turnstile.pass(() => this.#start(spec, user));
   }
 

@@ -33,35 +33,44 @@ const PRIVATE: readonly (readonly [path: string, mode: number])[] = [
 /** A directory of this machine under a writable layer, to be mounted in the sandbox. */
 export interface Layered {
   readonly destination: string;
-  readonly lower: string;
+  /** The uppermost first. */
+  readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
 }
 
+/** Layers that all sandboxes share. */
+export interface BaseLayers {
+  readonly etc: string;
+  /** Directories that are to be root's inside, under the names of this machine's; undefined where they are. */
+  readonly directories: string | undefined;
+}
+
+/** The parts of this machine that are shared: those of a merged `/usr` are links into it. */
+export function listShared(): string[] {
+  return [...SHARED, ...MAYBE_MERGED].filter(isDirectory);
+}
+
 /** Makes the files of a sandbox's root under `dir` and tells what is to be mounted over them. */
-export function createRootTree(dir: string, spec: SandboxSpec, baseEtc: string): Layered[] {
+export function createRootTree(dir: string, spec: SandboxSpec, base: BaseLayers): Layered[] {
   const root = join(dir, 'rootfs');
   createDirectory(root, 0o755);
   for (const [path, mode] of PRIVATE) createDirectory(join(root, path), mode);
   symlinkSync('/run', join(root, 'var/run'));
   symlinkSync('/run/lock', join(root, 'var/lock'));
 
-  const shared = [...SHARED.filter(isDirectory), ...linkMerged(root)];
-  const layers = shared.map((path) => createLayer(dir, path, path));
-  const etc = createLayer(dir, '/etc', baseEtc);
+  for (const path of MAYBE_MERGED.filter(isLink)) symlinkSync(readlinkSync(path), join(root, path));
+
+  const { directories } = base;
+  const toLower = (path: string): string[] =>
+    directories === undefined ? [path] : [join(directories, path), path];
+  const layers = listShared().map((path) => createLayer(dir, path, toLower(path)));
+  const etc = createLayer(dir, '/etc', [base.etc]);
   writeOwnEtc(etc.upper, spec);
   return [...layers, etc];
 }
 
-/** Copies the links of a merged /usr and returns the directories of one that is not. */
-function linkMerged(root: string): string[] {
-  const found = MAYBE_MERGED.filter((path) => lstatSync(path, { throwIfNoEntry: false }));
-  const [links, directories] = [found.filter(isLink), found.filter(isDirectory)];
-  for (const path of links) symlinkSync(readlinkSync(path), join(root, path));
-  return directories;
-}
-
-function createLayer(dir: string, destination: string, lower: string): Layered {
+function createLayer(dir: string, destination: string, lower: readonly string[]): Layered {
   const [upper, work] = [join(dir, 'layers', destination, 'upper'), join(dir, 'layers', destination, 'work')];
   // The upper directory's own mode and owner are those of the mounted directory.
   createDirectory(upper, 0o755);

@@ -1,7 +1,11 @@
 import { SbxError } from '../../protocol/errors.ts';
 import { prepareBaseEtc } from './base-etc.ts';
+import { findCgroupParent } from './cgroups.ts';
 import { findPause } from './host-parts.ts';
+import { readIdMap } from './id-map.ts';
 import { OciDriver } from './oci-driver.ts';
+import { prepareOwnDirectories } from './own-directories.ts';
+import { listShared, type BaseLayers } from './root-tree.ts';
 import { OciRuntime } from './runtime.ts';
 import { trySandbox } from './sandbox-trial.ts';
 import { hasSandboxes, type StateLayout } from './state-layout.ts';
@@ -40,14 +44,21 @@ export function createDriver(
 ): OciDriver {
   const { layout, init, log, userNamespace } = options;
   const isBaseInUse = hasSandboxes(layout);
-  let baseEtc: string | undefined;
+  let base: BaseLayers | undefined;
   return new OciDriver({
     layout,
     runtime: new OciRuntime({ path, root: layout.runtimeRoot }),
-    host: { init, pause: findPause(), userNamespace },
-    baseEtc: () => (baseEtc ??= prepareBaseEtc(layout.base, isBaseInUse)),
+    host: { init, pause: findPause(), userNamespace, ids: readIdMap(), cgroupParent: findCgroupParent() },
+    base: () => (base ??= prepareBase(layout, isBaseInUse)),
     log,
   });
+}
+
+function prepareBase({ base }: StateLayout, isInUse: boolean): BaseLayers {
+  return {
+    etc: prepareBaseEtc(base, isInUse),
+    directories: prepareOwnDirectories(base, listShared(), isInUse),
+  };
 }
 
 function toReason(error: unknown): string {

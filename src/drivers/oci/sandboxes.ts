@@ -10,7 +10,7 @@ import type { ChildReaper } from './child-reaper.ts';
 import { deleteTree } from './delete-tree.ts';
 import { toDiskError } from './disk-full.ts';
 import { readPidNamespace } from './pid-namespace.ts';
-import { createRootTree } from './root-tree.ts';
+import { createRootTree, type BaseLayers } from './root-tree.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
 import { OciRuntime } from './runtime.ts';
 import type { StateLayout } from './state-layout.ts';
@@ -27,8 +27,8 @@ interface Options {
   readonly runtime: OciRuntime;
   readonly reaper: ChildReaper;
   readonly host: HostParts;
-  /** The lower layer of every sandbox's `/etc`. */
-  readonly baseEtc: () => string;
+  /** What all sandboxes share. */
+  readonly base: () => BaseLayers;
 }
 
 /** What an exec needs to know of its sandbox. */
@@ -114,10 +114,10 @@ export class Sandboxes {
   }
 
   #writeBundle(spec: SandboxSpec): void {
-    const { layout, host, baseEtc, runtime } = this.#options;
+    const { layout, host, runtime } = this.#options;
     const dir = join(layout.sandboxes, spec.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const base = baseEtc();
+    const base = this.#options.base();
     const layers = withGuestUmask(() => createRootTree(dir, spec, base));
     writeFileSync(join(dir, RUNTIME_FILE), runtime.path);
     writeFileSync(join(dir, 'config.json'), JSON.stringify(toBundle(spec, layers, host)));

@@ -6,6 +6,7 @@ export type Descriptor = 0 | 1 | 2;
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly uid: number;
+  readonly gid: number;
   /** Home of the user as the system knows it. */
   readonly home: string;
   readonly version: string;

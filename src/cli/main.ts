@@ -10,6 +10,7 @@ function createContext(): Context {
   return {
     env: process.env,
     uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
     home: findHome(),
     version: __SBX_VERSION__,
     program: [process.execPath, '--', process.argv[1] ?? ''],

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { setInheritable } from './inheritable.ts';
 import { errno, EWOULDBLOCK, flock } from './libc.ts';
 import { toPosixError } from './posix-error.ts';
 
@@ -10,6 +11,13 @@ export interface FileLock {
   /** Close-on-exec; inherited on purpose only. */
   readonly fd: number;
   release(): void;
+}
+
+/** Goes on with a lock that was taken by the program that this process ran before; undefined where `fd` is none. */
+export function adoptFileLock(fd: number): FileLock | undefined {
+  if (flock(fd, LOCK_EX | LOCK_NB) !== 0) return undefined;
+  setInheritable(fd, false);
+  return { fd, release: () => closeSync(fd) };
 }
 
 /** Takes the lock of a file, which is made if it is not there; undefined when another process holds it. */

@@ -38,6 +38,11 @@ export const ioctlOutInt = libc.func('int ioctl(int fd, unsigned long request, _
   request: number,
   value: [number],
 ) => number;
+export const execve = libc.func('int execve(const char *path, const char **argv, const char **envp)') as (
+  path: string,
+  argv: readonly (string | null)[],
+  envp: readonly (string | null)[],
+) => number;
 export const unshare = libc.func('int unshare(int flags)') as (flags: number) => number;
 export const setns = libc.func('int setns(int fd, int type)') as (fd: number, type: number) => number;
 export const mount = libc.func(

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { errno, mount, setns, unshare } from './libc.ts';
 import { toPosixError } from './posix-error.ts';
 
@@ -29,6 +29,11 @@ export function joinMountNamespace(pid: number): void {
     closeSync(fd);
   }
   process.chdir(cwd);
+}
+
+/** Whether this thread is in the mount namespace of another process. */
+export function isInMountNamespaceOf(pid: number): boolean {
+  return readlinkSync('/proc/thread-self/ns/mnt') === readlinkSync(`/proc/${pid}/ns/mnt`);
 }
 
 /** Mounts an empty directory over a path. */

@@ -18,6 +18,9 @@ export interface DaemonOptions {
   readonly stateDir: string;
   /** Closed when the daemon stops. */
   readonly driver: Driver;
+  /** Whom it serves: a uid of this machine. */
+  readonly owner: number;
+  /** What that user is for this process: root, in a user namespace of its own. */
   readonly uid: number;
   readonly version: string;
   /** Stops by itself after this long without an exec, a client and a sandbox with a time to live. */
@@ -46,8 +49,8 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options;
     const { stateDir, driver, uid, log } = options;
-    const owner = `uid:${uid}`;
-    this.#socket = prepareSocketPath(stateDir, uid);
+    const owner = `uid:${options.owner}`;
+    this.#socket = prepareSocketPath(stateDir, { owner: options.owner, uid });
     this.#sandboxes = new SandboxRegistry({ driver, directory: join(stateDir, 'sandboxes'), owner, log });
     this.#execs = new ExecRegistry({
       driver,

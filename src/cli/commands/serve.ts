@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { enterNamespaces } from '../../drivers/oci/enter-namespaces.ts';
 import { openOciDriver } from '../../drivers/oci/open-driver.ts';
-import { acquireFileLock } from '../../posix/file-lock.ts';
+import { acquireFileLock, adoptFileLock, type FileLock } from '../../posix/file-lock.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { Daemon } from '../../server/daemon.ts';
 import { findStateDir, requireAbsolute } from '../../state/location.ts';
 import { preparePrivateDirectory } from '../../state/private-directory.ts';
 import type { Context } from '../context.ts';
 import { delayOptimizing } from '../delay-optimizing.ts';
+import { ENTRY_VARIABLE, formatEntry, parseEntry } from '../entry.ts';
 import { parseWords } from '../options/parse-options.ts';
 
 export interface ServeOptions {
@@ -41,32 +43,50 @@ export function createServeCommand(): Command {
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const { flags } = parseWords<Flags>(createServeCommand(), args);
   const { env, uid, home } = context;
-  return runServe(
-    {
-      stateDir:
-        flags.stateDir === undefined ? findStateDir({ env, uid, home }) : requireAbsolute(flags.stateDir),
-      runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
-      idleExitMs: flags.idleExit,
-    },
-    context,
-  );
+  const options: ServeOptions = {
+    stateDir:
+      flags.stateDir === undefined ? findStateDir({ env, uid, home }) : requireAbsolute(flags.stateDir),
+    runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
+    idleExitMs: flags.idleExit,
+  };
+  preparePrivateDirectory(options.stateDir, uid);
+  const entry = parseEntry(env[ENTRY_VARIABLE]);
+  const lock = entry === undefined ? acquireFileLock(join(options.stateDir, 'lock')) : adoptFileLock(entry.lock);
+  // Another daemon of this directory lives.
+  if (lock === undefined) return 0;
+  if (uid !== 0) return enterAsRoot(options, lock, context);
+  await serve(options, entry?.uid ?? uid, context);
+  lock.release();
+  return 0;
+}
+
+/** A plain user's daemon starts anew where this user is root: in a user namespace of its own. */
+function enterAsRoot(options: ServeOptions, lock: FileLock, context: Context): Promise<never> {
+  const { stateDir, runtime, idleExitMs } = options;
+  const { uid, gid, env, program, say } = context;
+  const words = ['serve', '--state-dir', stateDir, '--idle-exit', `${idleExitMs}ms`];
+  return enterNamespaces({
+    stateDir,
+    user: { uid, gid },
+    program: [...program, ...words, ...(runtime === undefined ? [] : ['--runtime', runtime])],
+    env: { ...env, [ENTRY_VARIABLE]: formatEntry({ lock: lock.fd, uid }) },
+    descriptors: [lock.fd],
+    log: say,
+  });
 }
 
 /** Serves until it is told to stop, by a signal or a request, or is idle. */
-async function runServe(options: ServeOptions, context: Context): Promise<number> {
+async function serve(options: ServeOptions, owner: number, context: Context): Promise<void> {
   delayOptimizing();
   const { stateDir, runtime } = options;
   const log = (line: string): void => {
     context.say(line);
   };
-  preparePrivateDirectory(stateDir, context.uid);
-  const lock = acquireFileLock(join(stateDir, 'lock'));
-  // Another daemon of this directory lives.
-  if (lock === undefined) return 0;
   const driver = await openOciDriver({ stateDir, log, ...(runtime !== undefined && { runtime }) });
   const daemon = new Daemon({
     stateDir,
     driver,
+    owner,
     uid: context.uid,
     version: context.version,
     idleExitMs: options.idleExitMs,
@@ -75,6 +95,4 @@ async function runServe(options: ServeOptions, context: Context): Promise<number
   for (const name of ['TERM', 'INT', 'HUP'] as const) context.onSignal(name, () => void daemon.stop());
   await daemon.open();
   await daemon.stopped;
-  lock.release();
-  return 0;
 }

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createMountNamespace, joinMountNamespace } from '../../posix/mount-namespace.ts';
+import { createMountNamespace, isInMountNamespaceOf, joinMountNamespace } from '../../posix/mount-namespace.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { hideUnified } from './hybrid-cgroups.ts';
 import { HOST_PATH } from './runtime.ts';
@@ -14,15 +14,16 @@ import type { StateLayout } from './state-layout.ts';
  * Where this machine allows no such namespace, that is logged and everything stays as it is.
  */
 export function joinHolder(layout: StateLayout, log: (line: string) => void): void {
+  const holder = findHolder(layout);
   try {
-    const holder = findHolder(layout);
-    if (holder !== undefined) return joinMountNamespace(holder);
-    createMountNamespace();
+    if (holder === undefined) createMountNamespace();
+    // A plain user's program has started in it.
+    else if (!isInMountNamespaceOf(holder)) joinMountNamespace(holder);
     hideUnified();
   } catch (error) {
     return log(`Cannot enter a mount namespace of our own, going on without: ${String(error)}`);
   }
-  startHolder(layout);
+  if (holder === undefined) startHolder(layout);
 }
 
 /** Ends the holder; for a moment when there is nothing left that needs it. */
@@ -37,12 +38,21 @@ function startHolder(layout: StateLayout): void {
   const holder = spawn('sleep', ['infinity'], {
     stdio: 'ignore',
     cwd: '/',
-    // For people: the environment says what the process is for.
-    env: { PATH: HOST_PATH, SBX_HOLDER_OF: layout.stateDir },
+    env: { PATH: HOST_PATH, ...toHolderEnv(layout) },
     detached: true,
   });
   holder.on('error', () => undefined);
   holder.unref();
+  recordHolder(layout, holder);
+}
+
+/** For people: the environment says what the process is for. */
+export function toHolderEnv(layout: StateLayout): Record<string, string> {
+  return { SBX_HOLDER_OF: layout.stateDir };
+}
+
+/** Notes it for the daemons to come; ends it where that cannot be done. */
+export function recordHolder(layout: StateLayout, holder: ChildProcess): void {
   if (holder.pid === undefined)
     throw new Error('Cannot start sleep, which holds the mount namespace of the sandboxes');
   const startTime = readProcessStat(holder.pid)?.startTime;
@@ -55,7 +65,7 @@ function startHolder(layout: StateLayout): void {
 }
 
 /** The recorded holder, if it is still that process: its number alone may have gone to another. */
-function findHolder(layout: StateLayout): number | undefined {
+export function findHolder(layout: StateLayout): number | undefined {
   try {
     const record = JSON.parse(readFileSync(layout.holderRecord, 'utf8')) as {
       pid: number;

@@ -21,5 +21,5 @@ export interface Context {
   /** Results: to stdout, whole and flushed. @throws SbxError `output_failed` */
   print(text: string): Promise<void>;
   /** A line for people: to stderr, with our prefix. */
-  say(line: string): void;
+  readonly say: (line: string) => void;
 }

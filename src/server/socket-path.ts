@@ -6,10 +6,7 @@ import { preparePrivateDirectory } from '../state/private-directory.ts';
 const LONGEST = 107;
 
 /** Where the daemon listens: in its state directory, or, where that path is too long, alone in a private one. */
-export function prepareSocketPath(
-  stateDir: string,
-  { owner, uid }: { owner: number; uid: number },
-): string {
+export function prepareSocketPath(stateDir: string, { owner, uid }: { owner: number; uid: number }): string {
   const path = join(stateDir, 'sbx.sock');
   if (Buffer.byteLength(path) <= LONGEST) return path;
   const directory = `/tmp/sbx-${owner}`;

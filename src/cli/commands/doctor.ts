@@ -1,7 +1,6 @@
-import { existsSync, rmdirSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { findInit, findProgram } from '../../drivers/oci/host-parts.ts';
-import { probeRuntimes, type ProbeReport } from '../../drivers/oci/probe.ts';
+import { findMissingNamespaceTools, findNamespaceFacts } from '../../drivers/oci/namespace-facts.ts';
 import { findRuntimes } from '../../drivers/oci/runtime-search.ts';
 import { SBX_FAILED, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
 import { toDaemonOptions } from '../connect.ts';
@@ -15,17 +14,23 @@ import { findStateDirFacts } from '../doctor/state-dir.ts';
 import { findDescriptorKind } from '../io/descriptor-kind.ts';
 import { parseWords } from '../options/parse-options.ts';
 import type { Parts } from '../setup/needs.ts';
+import { INSIDE, NamespaceRefusal, probeHere, probeHost } from './doctor-probe.ts';
 
 export function createDoctorCommand(): Command {
   return new Command('doctor')
     .summary('say what works here, and what to type')
     .description(
       'Tries each runtime with a throw-away sandbox and prints what works on this machine, why something does not, and what to type. The exit status is 0 when commands can run here, else 125.',
-    );
+    )
+    .addOption(new Option(INSIDE, 'print what the probe finds as JSON').hideHelp());
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  parseWords(createDoctorCommand(), args);
+  const { flags } = parseWords<{ inside?: true }>(createDoctorCommand(), args);
+  if (flags.inside) {
+    await context.print(`${JSON.stringify(await probeHere(context))}\n`);
+    return 0;
+  }
   const { facts, endedBy } = await holdSignals(context, () => findFacts(context));
   if (endedBy !== undefined) return 128 + toSignalNumber(endedBy);
   const diagnosis = diagnose(facts);
@@ -34,52 +39,44 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 }
 
 /** What this machine has of what sandboxes are made with; nothing is tried. */
-export function findParts({ env }: Context): Parts {
+export function findParts({ env, uid }: Context): Parts {
   const asked = env['SBX_RUNTIME'] || undefined;
   return {
     runtimes: findRuntimes(asked).map(({ name, path }) => ({ name: asked ?? name, path })),
     init: findInit(),
     sleep: findProgram('sleep'),
+    missingNamespaceTools: uid === 0 ? [] : findMissingNamespaceTools(),
   };
-}
-
-/** Tries each runtime; leaves nothing behind. */
-export async function probeHost(context: Context): Promise<ProbeReport> {
-  const { stateDir, runtime } = toDaemonOptions(context);
-  const wasThere = existsSync(stateDir);
-  const log = (line: string): void => {
-    context.say(line);
-  };
-  try {
-    return await probeRuntimes({ stateDir, log, ...(runtime !== undefined && { runtime }) });
-  } finally {
-    if (!wasThere) removeIfEmpty(stateDir);
-  }
 }
 
 async function findFacts(context: Context): Promise<HostFacts> {
   const { stateDir: path } = toDaemonOptions(context);
   const { init, sleep, runtimes } = findParts(context);
+  const { uid } = context;
+  const plainUser = uid === 0 ? undefined : { ...findNamespaceFacts(uid), refusal: undefined, ids: 0 };
   const seen = {
-    uid: context.uid,
+    uid,
     nodeVersion: process.version,
     ownVersion: context.version,
     init,
     sleep,
     // Before the probe, which moves us to where a part of them is hidden.
     cgroups: findCgroupFacts(),
-    daemon: await findDaemonFacts(path, context.uid),
-    stateDir: findStateDirFacts(path, context.uid),
+    daemon: await findDaemonFacts(path, uid),
+    stateDir: findStateDirFacts(path, uid),
   };
   try {
-    return { ...seen, runtimes: (await probeHost(context)).runtimes };
+    const { runtimes, ids } = await probeHost(context);
+    return { ...seen, runtimes, plainUser: plainUser && { ...plainUser, ids } };
   } catch (error) {
     // What stops the probe itself is its place.
-    const problem = seen.stateDir.problem ?? `cannot be used: ${(error as Error).message}`;
+    const refusal = error instanceof NamespaceRefusal ? error.message : undefined;
+    const { problem = refusal ? undefined : `cannot be used: ${(error as Error).message}` } = seen.stateDir;
     const untried = { version: undefined, works: false, reason: 'not tried', userNamespace: false };
     return {
       ...seen,
       stateDir: { ...seen.stateDir, problem },
+      plainUser: plainUser && { ...plainUser, refusal },
       runtimes: runtimes.map((runtime) => ({ ...runtime, ...untried })),
     };
   }
@@ -88,14 +85,6 @@ async function findFacts(context: Context): Promise<HostFacts> {
 function isColoured({ env, closedDescriptors }: Context): boolean {
   if (env['NO_COLOR'] || env['TERM'] === 'dumb' || closedDescriptors.has(1)) return false;
   return findDescriptorKind(1) === 'terminal';
-}
-
-function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Somebody has begun to use it.
-  }
 }
 
 /** A signal that comes while sandboxes are tried ends us when they have been removed again; a second one at once. */

@@ -51,7 +51,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   };
   preparePrivateDirectory(options.stateDir, uid);
   const entry = parseEntry(env[ENTRY_VARIABLE]);
-  const lock = entry === undefined ? acquireFileLock(join(options.stateDir, 'lock')) : adoptFileLock(entry.lock);
+  const lock =
+    entry === undefined ? acquireFileLock(join(options.stateDir, 'lock')) : adoptFileLock(entry.lock);
   // Another daemon of this directory lives.
   if (lock === undefined) return 0;
   if (uid !== 0) return enterAsRoot(options, lock, context);

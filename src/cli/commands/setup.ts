@@ -6,7 +6,8 @@ import { parseWords } from '../options/parse-options.ts';
 import { install, type InstallOptions } from '../setup/install.ts';
 import { findNeeds, findOtherRuntime, formatNeeds, type Parts } from '../setup/needs.ts';
 import { trySandbox } from '../setup/try-sandbox.ts';
-import { findParts, probeHost } from './doctor.ts';
+import { findParts } from './doctor.ts';
+import { probeHost } from './doctor-probe.ts';
 
 export function createSetupCommand(): Command {
   return new Command('setup')
@@ -41,7 +42,6 @@ async function setUp(options: InstallOptions, context: Context): Promise<string>
 
 /** Where all runtimes that are here have been tried in vain, another may do. */
 async function tryOtherRuntime(cause: unknown, options: InstallOptions, context: Context): Promise<string> {
-  if (context.uid !== 0) throw toSetupError(cause, 'Sandboxes need root for now: sudo sbx setup');
   const other = findOtherRuntime(findParts(context));
   if (other === undefined || !(cause instanceof SbxError)) throw toSetupError(cause);
   const { runtimes } = await probeHost(context);
@@ -62,10 +62,10 @@ function requireAll(parts: Parts): void {
   );
 }
 
-function toSetupError(cause: unknown, hint?: string): unknown {
+function toSetupError(cause: unknown): unknown {
   if (!(cause instanceof SbxError)) return cause;
   return new SbxError('setup_failed', `Nothing is missing, but no sandbox works: ${cause.message}`, {
     cause,
-    hint: hint ?? 'See what is wrong with: sbx doctor',
+    hint: 'See what is wrong with: sbx doctor',
   });
 }

@@ -8,6 +8,26 @@ export interface RuntimeFacts {
   readonly userNamespace: boolean;
 }
 
+/** What decides whether a plain user can have sandboxes, and which users in them. */
+export interface PlainUserFacts {
+  readonly name: string;
+  /** The words with which a user namespace was refused. */
+  readonly refusal: string | undefined;
+  /** How many users sandboxes can have; 0 where that could not be tried. */
+  readonly ids: number;
+  /** user.max_user_namespaces. */
+  readonly limit: number | undefined;
+  /** Debian's kernel.unprivileged_userns_clone is 0. */
+  readonly isCloneForbidden: boolean;
+  /** Ubuntu's kernel.apparmor_restrict_unprivileged_userns is 1. */
+  readonly isRestrictedByAppArmor: boolean;
+  readonly isFiltered: boolean;
+  readonly hasNoNewPrivileges: boolean;
+  readonly isContainer: boolean;
+  readonly hasMappers: boolean;
+  readonly hasSubordinateIds: boolean;
+}
+
 export interface CgroupFacts {
   /** `hybrid` is version 1 with version 2 mounted beside it. */
   readonly layout: '1' | '2' | 'hybrid' | 'none';
@@ -34,6 +54,8 @@ export interface StateDirFacts {
 /** All that `sbx doctor` looks at, before any judgement. */
 export interface HostFacts {
   readonly uid: number;
+  /** Undefined for root. */
+  readonly plainUser: PlainUserFacts | undefined;
   readonly nodeVersion: string;
   readonly ownVersion: string;
   readonly runtimes: readonly RuntimeFacts[];

@@ -1,3 +1,4 @@
+import { adviseNamespaces, checkPlainUser } from './plain-user.ts';
 import type { CgroupFacts, DaemonFacts, HostFacts, RuntimeFacts, StateDirFacts } from './facts.ts';
 
 /** One line of what the doctor says. Only a `problem` keeps commands from running. */
@@ -23,30 +24,18 @@ const SETUP = 'sbx setup';
 export function diagnose(facts: HostFacts): Diagnosis {
   const working = facts.runtimes.find(({ works }) => works);
   const findings = [
-    ...checkUser(facts.uid),
+    ...(facts.plainUser === undefined ? [] : checkPlainUser(facts.uid, facts.plainUser)),
     ...checkRuntimes(facts.runtimes, facts),
     checkPart('init', facts.init, 'no static init (tini) is installed'),
     checkPart('sleep', facts.sleep, 'sleep is not installed, or goes by another name'),
     ...checkUserNamespace(working),
-    checkCgroups(facts.cgroups),
+    checkCgroups(facts.cgroups, facts.plainUser !== undefined),
     checkDaemon(facts.daemon, facts.ownVersion),
     checkStateDir(facts.stateDir),
     checkNode(facts.nodeVersion),
   ];
   const canRun = working !== undefined && findings.every(({ level }) => level !== 'problem');
   return { findings, runtime: working?.name, canRun };
-}
-
-function checkUser(uid: number): Finding[] {
-  if (uid === 0) return [];
-  return [
-    {
-      level: 'problem',
-      subject: 'user',
-      text: `uid ${uid}; sandboxes need root for now`,
-      advice: 'sudo sbx doctor',
-    },
-  ];
 }
 
 function checkRuntimes(runtimes: readonly RuntimeFacts[], facts: HostFacts): Finding[] {
@@ -65,11 +54,15 @@ function checkRuntimes(runtimes: readonly RuntimeFacts[], facts: HostFacts): Fin
 function adviseRuntime(path: string | undefined, reason: string, facts: HostFacts): string | undefined {
   if (path === undefined) return SETUP;
   // The cause has a line of its own.
-  if (facts.init === undefined || facts.uid !== 0 || facts.stateDir.problem !== undefined) return undefined;
+  const { init, stateDir, plainUser } = facts;
+  if (init === undefined || stateDir.problem !== undefined || plainUser?.refusal !== undefined)
+    return undefined;
   if (/overlay/i.test(reason)) return 'export SBX_STATE_DIR=/a/directory/on/ext4/or/xfs';
   if (/cgroup/i.test(reason)) return 'sbx setup   # another runtime may know this cgroup layout';
-  if (/not permitted|permission denied|EPERM|EACCES/i.test(reason))
-    return 'docker run --privileged   # where this is a container itself';
+  if (/not permitted|permission denied|EPERM|EACCES/i.test(reason)) {
+    const advice = plainUser && adviseNamespaces(plainUser);
+    return advice ?? 'docker run --privileged   # where this is a container itself';
+  }
   return SETUP;
 }
 
@@ -86,11 +79,19 @@ function checkUserNamespace(working: RuntimeFacts | undefined): Finding[] {
   return [{ level: 'note', subject, text, advice: 'sysctl user.max_user_namespaces (0 forbids them)' }];
 }
 
-function checkCgroups({ layout, limits, isWritable }: CgroupFacts): Finding {
+/** systemd delegates to a user's own services only where it is told to. */
+const DELEGATE = 'systemd-run --user --scope -p Delegate=yes sbx daemon restart';
+
+function checkCgroups({ layout, limits, isWritable }: CgroupFacts, isPlainUser: boolean): Finding {
   const subject = 'cgroup limits';
   if (layout === 'none')
     return { level: 'note', subject, text: 'no cgroups are mounted: nothing is limited' };
   const name = layout === 'hybrid' ? 'version 1, with 2 beside it' : `version ${layout}`;
+  if (!isWritable && isPlainUser) {
+    const text = `none is delegated to this user (${name}): nothing is limited`;
+    const advice = layout === '2' ? DELEGATE : 'sudo sbx doctor   # version 1 is for root only';
+    return { level: 'note', subject, text, advice };
+  }
   if (!isWritable) return { level: 'note', subject, text: `not writable (${name}): nothing may be limited` };
   return {
     level: limits.length > 0 ? 'ok' : 'note',

@@ -7,28 +7,32 @@ export interface Parts {
   /** A static init. */
   readonly init: string | undefined;
   readonly sleep: string | undefined;
+  /** Of what a plain user's sandboxes need besides. */
+  readonly missingNamespaceTools: readonly string[];
 }
 
 /** Something that a package of this machine can bring. */
-export type Need = 'crun' | 'runc' | 'init' | 'sleep';
+export type Need = 'crun' | 'runc' | 'init' | 'sleep' | 'namespaces';
 
 const WORDS: Readonly<Record<Need, string>> = {
   crun: 'the OCI runtime crun',
   runc: 'the OCI runtime runc',
   init: 'a static init (tini)',
   sleep: 'the program sleep',
+  namespaces: 'the programs unshare and nsenter',
 };
 
 /**
  * What is missing for a first sandbox. One runtime is enough, and it is the preferred one that is asked for.
  * @throws SbxError `setup_failed` for a runtime that was chosen and that no package is known to bring
  */
-export function findNeeds({ runtimes, init, sleep }: Parts): Need[] {
+export function findNeeds({ runtimes, init, sleep, missingNamespaceTools }: Parts): Need[] {
   const needs: Need[] = [];
   if (runtimes.every(({ path }) => path === undefined))
     needs.push(toRuntimeNeed(runtimes[0]?.name ?? 'crun'));
   if (init === undefined) needs.push('init');
   if (sleep === undefined) needs.push('sleep');
+  if (missingNamespaceTools.length > 0) needs.push('namespaces');
   return needs;
 }
 

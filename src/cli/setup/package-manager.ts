@@ -21,7 +21,7 @@ export interface PackageManager {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const SAME = { crun: 'crun', runc: 'runc', sleep: 'coreutils' };
+const SAME = { crun: 'crun', runc: 'runc', sleep: 'coreutils', namespaces: 'util-linux' };
 
 /** In the order in which they are looked for. */
 export const PACKAGE_MANAGERS: readonly PackageManager[] = [

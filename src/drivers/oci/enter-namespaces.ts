@@ -23,12 +23,9 @@ export interface EnterOptions {
 export async function enterNamespaces(options: EnterOptions): Promise<never> {
   const { user, log, env, descriptors } = options;
   const layout = prepareStateLayout(options.stateDir);
-  let holder = findHolder(layout);
-  if (holder === undefined) {
-    const child = await startNamespaces({ user, env: toHolderEnv(layout), log });
-    recordHolder(layout, child);
-    holder = child.pid as number;
-  }
+  const holder =
+    findHolder(layout) ??
+    recordHolder(layout, await startNamespaces({ user, env: toHolderEnv(layout), log }));
   const [file, ...args] = toEnterCommand(holder, options.program);
   replaceProcess({ file, args, env, descriptors });
 }

@@ -1,6 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createMountNamespace, isInMountNamespaceOf, joinMountNamespace } from '../../posix/mount-namespace.ts';
+import {
+  createMountNamespace,
+  isInMountNamespaceOf,
+  joinMountNamespace,
+} from '../../posix/mount-namespace.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { hideUnified } from './hybrid-cgroups.ts';
 import { HOST_PATH } from './runtime.ts';
@@ -51,8 +55,8 @@ export function toHolderEnv(layout: StateLayout): Record<string, string> {
   return { SBX_HOLDER_OF: layout.stateDir };
 }
 
-/** Notes it for the daemons to come; ends it where that cannot be done. */
-export function recordHolder(layout: StateLayout, holder: ChildProcess): void {
+/** Notes its number for the daemons to come, and gives it; ends it where that cannot be done. */
+export function recordHolder(layout: StateLayout, holder: ChildProcess): number {
   if (holder.pid === undefined)
     throw new Error('Cannot start sleep, which holds the mount namespace of the sandboxes');
   const startTime = readProcessStat(holder.pid)?.startTime;
@@ -62,6 +66,7 @@ export function recordHolder(layout: StateLayout, holder: ChildProcess): void {
     holder.kill('SIGKILL');
     throw error;
   }
+  return holder.pid;
 }
 
 /** The recorded holder, if it is still that process: its number alone may have gone to another. */

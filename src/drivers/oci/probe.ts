@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findInit } from './host-parts.ts';
 import { endHolder, joinHolder } from './holder.ts';
+import { readIdMap } from './id-map.ts';
 import type { OciDriverOptions } from './open-driver.ts';
 import { findRuntimes, readRuntimeVersion, type RuntimeCandidate } from './runtime-search.ts';
 import { tryRuntime, type TrialOptions } from './runtime-trial.ts';
@@ -25,6 +26,8 @@ export interface ProbeReport {
   /** The path of a static init, which every sandbox needs. */
   readonly init: string | undefined;
   readonly runtimes: readonly RuntimeReport[];
+  /** How many users sandboxes can have. */
+  readonly ids: number;
 }
 
 /**
@@ -45,7 +48,8 @@ export async function probeRuntimes(options: OciDriverOptions): Promise<ProbeRep
     endHolder(layout);
     rmSync(stateDir, { recursive: true, force: true });
   }
-  return { init, runtimes };
+  const ids = readIdMap().users.reduce((sum, { count }) => sum + count, 0);
+  return { init, runtimes, ids };
 }
 
 interface ProbeOptions extends Omit<TrialOptions, 'init'> {

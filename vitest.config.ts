@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+import { toTestUserName } from './test/rootless-setup.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -8,7 +9,18 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 export default defineConfig({
   define: { __SBX_VERSION__: JSON.stringify(version) },
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'root', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'rootless',
+          include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/global-setup.ts', 'test/rootless-setup.ts'],
+          env: { SBX_TEST_USER: toTestUserName() },
+        },
+      },
+    ],
     globalSetup: 'test/global-setup.ts',
     // Real processes and real runtimes: a worker is a process of its own, and two of them fill two cores.
     pool: 'forks',

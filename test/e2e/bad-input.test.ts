@@ -1,11 +1,11 @@
 import { readFileSync, existsSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findDaemons } from '../support/daemons.ts';
 import { findGuests, makeMark } from '../support/guests.ts';
+import { CALLER, makeDirectory } from '../support/caller.ts';
 import { findLeftovers, openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
@@ -17,7 +17,7 @@ let directory: string;
 beforeAll(async () => {
   home = await openHome();
   sandbox = await home.createSandbox('web');
-  directory = await mkdtemp(join(tmpdir(), 'sbx-test-files-'));
+  directory = await makeDirectory('sbx-test-files-');
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
@@ -258,8 +258,15 @@ describe('a full disk under the state directory', () => {
     home.run(args, { env: { ...home.env, SBX_STATE_DIR: stateDir, TMPDIR: stateDir } });
 
   beforeEach(async () => {
-    stateDir = await mkdtemp(join(tmpdir(), 'sbx-test-full-'));
-    await execa('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=0700', 'tmpfs', stateDir]);
+    stateDir = await makeDirectory('sbx-test-full-');
+    await execa('mount', [
+      '-t',
+      'tmpfs',
+      '-o',
+      `size=24m,mode=0700,uid=${CALLER.uid},gid=${CALLER.gid}`,
+      'tmpfs',
+      stateDir,
+    ]);
   });
   afterEach(async () => {
     await run('daemon', 'stop');

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
+import { makeDirectory } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
@@ -14,7 +14,7 @@ let sandbox: string;
 let temporary: string;
 
 beforeAll(async () => {
-  temporary = await mkdtemp(join(tmpdir(), 'buffered-'));
+  temporary = await makeDirectory('buffered-');
   home = await openHome({ TMPDIR: temporary });
   sandbox = await home.createSandbox();
 });

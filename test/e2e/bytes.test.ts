@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
+import { makeDirectory } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
@@ -18,7 +18,7 @@ let data: string;
 let sha256: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'bytes-'));
+  directory = await makeDirectory('bytes-');
   data = join(directory, 'data');
   const bytes = randomBytes(SIZE);
   sha256 = toSha256(bytes);

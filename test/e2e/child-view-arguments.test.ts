@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { followExec } from '../support/api.ts';
+import { makeDirectory } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
@@ -22,7 +22,7 @@ let sandbox: string;
 let directory: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'arguments-'));
+  directory = await makeDirectory('arguments-');
   home = await openHome({ CALLERS_OWN: 'secret', LC_ALL: 'C', NODE_OPTIONS: '', COPIED: 'a \'b\' "c"\n=d' });
   sandbox = await home.createSandbox();
 });

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HealthAnswer } from '../../src/protocol/api.ts';
 import { callApi, findExecs, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
+import { CALLER, makeDirectory } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { findDaemons } from '../support/daemons.ts';
 import { MODES, runShell } from '../support/shell.ts';
@@ -294,6 +294,7 @@ describe('what lies in the state directory', () => {
   it('may have a path that is too long for a socket', async () => {
     const long = join(home.stateDir, 'd'.repeat(60), 'e'.repeat(60));
     await mkdir(join(home.stateDir, 'd'.repeat(60)));
+    await chown(join(home.stateDir, 'd'.repeat(60)), CALLER.uid, CALLER.gid);
     const env = { ...home.env, SBX_STATE_DIR: long };
     expect(await home.run(['create', 'web'], { env })).toMatchObject(ok('web\n'));
     const { socket } = JSON.parse(readFileSync(join(long, 'daemon.json'), 'utf8')) as { socket: string };
@@ -339,7 +340,7 @@ describe('a state directory that is not ours alone', () => {
   let stateDir: string;
 
   beforeEach(async () => {
-    stateDir = await mkdtemp(join(tmpdir(), 'sbx-test-foreign-'));
+    stateDir = await makeDirectory('sbx-test-foreign-');
   });
   afterEach(() => rm(stateDir, { recursive: true }));
 
@@ -361,7 +362,7 @@ describe('a state directory that is not ours alone', () => {
     const { stdout, stderr, exitCode } = await runThere(args);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
     expect(stderr).toBe(
-      `sbx: ${stateDir} belongs to uid 12345, not to uid 0\nsbx: hint: Choose another with SBX_STATE_DIR\n`,
+      `sbx: ${stateDir} belongs to uid 12345, not to uid ${CALLER.uid}\nsbx: hint: Choose another with SBX_STATE_DIR\n`,
     );
     expect(await readdir(stateDir)).toEqual([]);
   });

@@ -101,7 +101,7 @@ describe('ls and inspect', () => {
     expect(await inspect(name)).toMatchObject({
       schema: 1,
       name,
-      owner: 'uid:0',
+      owner: `uid:${home.caller.uid}`,
       driver: 'oci',
       network: 'none',
       labels: { team: 'core', eq: 'a=b', none: '' },

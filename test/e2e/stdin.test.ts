@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { routes } from '../../src/protocol/api.ts';
 import { callApi, followExec } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
+import { makeDirectory } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
@@ -13,7 +13,7 @@ let sandbox: string;
 let directory: string;
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'stdin-'));
+  directory = await makeDirectory('stdin-');
   home = await openHome();
   sandbox = await home.createSandbox();
 });

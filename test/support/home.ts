@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, readlinkSync, existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result, type ResultPromise } from 'execa';
 import { expect } from 'vitest';
+import { CALLER, makeDirectory, toSpawnOptions, type Caller } from './caller.ts';
 
 export const SBX = fileURLToPath(new URL('../../bin/sbx', import.meta.url));
 
@@ -12,6 +12,7 @@ type BufferOptions = Options & { encoding: 'buffer' };
 
 /** A user's `sbx` with a state directory of its own: what one test file, or one test, has to itself. */
 export interface Home {
+  readonly caller: Caller;
   readonly stateDir: string;
   /** What `sbx` runs with; the caller's own settings are not in it. */
   readonly env: Readonly<Record<string, string>>;
@@ -27,11 +28,13 @@ export interface Home {
   close(): Promise<void>;
 }
 
-export async function openHome(env: Readonly<Record<string, string>> = {}): Promise<Home> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'sbx-test-'));
-  const all = { PATH: process.env['PATH'] ?? '', HOME: '/root', SBX_STATE_DIR: stateDir, ...env };
-  const base = { env: all, extendEnv: false, reject: false, stripFinalNewline: false } as const;
+export async function openHome(env: Readonly<Record<string, string>> = {}, caller = CALLER): Promise<Home> {
+  const stateDir = await makeDirectory('sbx-test-', caller);
+  const all = { PATH: process.env['PATH'] ?? '', HOME: caller.home, SBX_STATE_DIR: stateDir, ...env };
+  const as = toSpawnOptions(caller);
+  const base = { ...as, env: all, extendEnv: false, reject: false, stripFinalNewline: false } as const;
   const home: Home = {
+    caller,
     stateDir,
     env: all,
     run: (args, options) => execa(SBX, args, { ...base, stdin: 'ignore', ...options }) as never,

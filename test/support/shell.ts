@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { execa, type Options, type ResultPromise } from 'execa';
+import { toSpawnOptions } from './caller.ts';
 import { SBX, type Home } from './home.ts';
 
 export interface ShellResult {
@@ -48,9 +49,10 @@ export function toShellCommand(
   return { command: 'bash', args: ['-c', script, 'bash', ...args], env: toShellOptions(home).env };
 }
 
-function toShellOptions({ env }: Home) {
+function toShellOptions({ env, caller }: Home) {
   const path = `${dirname(SBX)}:${env['PATH'] ?? ''}`;
   return {
+    ...toSpawnOptions(caller),
     env: { ...env, PATH: path },
     extendEnv: false,
     reject: false,

@@ -88,7 +88,7 @@ function checkCgroups({ layout, limits, isWritable }: CgroupFacts, isPlainUser: 
     return { level: 'note', subject, text: 'no cgroups are mounted: nothing is limited' };
   const name = layout === 'hybrid' ? 'version 1, with 2 beside it' : `version ${layout}`;
   if (!isWritable && isPlainUser) {
-    const text = `none is delegated to this user (${name}): nothing is limited`;
+    const text = `none is delegated to this user (${name}): only the number of processes is limited`;
     const advice = layout === '2' ? DELEGATE : 'sudo sbx doctor   # version 1 is for root only';
     return { level: 'note', subject, text, advice };
   }

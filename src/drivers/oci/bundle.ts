@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { SandboxSpec } from '../driver.ts';
 import { hasId, toIdentityMappings, type IdMap } from './id-map.ts';
+import { PROCESSES } from './process-limit.ts';
 import { toProcessSettings } from './process-settings.ts';
 import type { Layered } from './root-tree.ts';
 import { ROOT } from './sandbox-user.ts';
@@ -16,6 +17,8 @@ export interface HostParts {
   readonly ids: IdMap;
   /** Where sandboxes get a cgroup each; undefined where they can have none. */
   readonly cgroupParent: string | undefined;
+  /** Resource limits of every process, in the form of the OCI specification. */
+  readonly limits: readonly object[];
 }
 
 const INIT = '/dev/init';
@@ -61,8 +64,6 @@ const KERNEL_MOUNTS = [
   { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: QUIET },
 ];
 
-const PIDS = 4096;
-
 /** The cgroup of a sandbox, of one level: nothing of it is left when the runtime has deleted it. */
 export function toCgroupName(id: string): string {
   return `sbx-${id}`;
@@ -81,6 +82,7 @@ export function toBundle(spec: SandboxSpec, layers: readonly Layered[], host: Ho
       cwd: '/',
       user: ROOT,
       hostname: spec.name,
+      limits: host.limits,
     }),
     mounts: [
       ...layers.map(toOverlay),
@@ -93,7 +95,7 @@ export function toBundle(spec: SandboxSpec, layers: readonly Layered[], host: Ho
       ...(host.userNamespace && toIdentityMappings(host.ids)),
       ...(host.cgroupParent !== undefined && {
         cgroupsPath: join(host.cgroupParent, toCgroupName(spec.id)),
-        resources: { pids: { limit: PIDS }, devices: [{ allow: false, access: 'rwm' }] },
+        resources: { pids: { limit: PROCESSES }, devices: [{ allow: false, access: 'rwm' }] },
       }),
       maskedPaths: MASKED,
       readonlyPaths: READ_ONLY,

@@ -38,6 +38,8 @@ export interface ExecStart {
   /** The one that made the sandbox. */
   readonly runtime: OciRuntime;
   readonly pidNamespace: string | undefined;
+  /** The sandbox's own; undefined where it has none. */
+  readonly cgroup: string | undefined;
 }
 
 /** Starts a command and resolves once it has replaced the runtime's own code; rejects with why it could not. */
@@ -125,9 +127,9 @@ async function waitForExec(pid: number): Promise<ProcessStat> {
   }
 }
 
-function openExec({ spec, pidNamespace }: ExecStart, stat: ProcessStat, attempt: Attempt): ExecProcess {
+function openExec({ pidNamespace, cgroup }: ExecStart, stat: ProcessStat, attempt: Attempt): ExecProcess {
   const { files, pipes, tools } = attempt;
-  const killsBefore = countMemoryKills(spec.sandboxId);
+  const killsBefore = countMemoryKills(cgroup);
   const reaped = tools.reaper.reap(stat.pid);
   const forget = (): void => tools.warden.forget(files.pid);
   reaped.then(forget, forget);
@@ -138,6 +140,6 @@ function openExec({ spec, pidNamespace }: ExecStart, stat: ProcessStat, attempt:
     stdout: openOutputPipe(pipes.stdout),
     stderr: openOutputPipe(pipes.stderr),
     pidNamespace,
-    lackedMemory: () => countMemoryKills(spec.sandboxId) > killsBefore,
+    lackedMemory: () => countMemoryKills(cgroup) > killsBefore,
   });
 }

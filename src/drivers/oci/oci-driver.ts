@@ -52,12 +52,14 @@ export class OciDriver implements Driver {
   readonly #sandboxes: Sandboxes;
   readonly #tools: ExecTools;
   readonly #ids: IdMap;
+  readonly #limits: readonly object[];
 
   constructor({ layout, runtime, host, base, log }: OciDriverParts) {
     this.runtime = runtime.name;
     this.runtimePath = runtime.path;
     this.#layout = layout;
     this.#ids = host.ids;
+    this.#limits = host.limits;
     this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, base });
     this.#tools = {
       reaper: this.#reaper,
@@ -99,12 +101,12 @@ export class OciDriver implements Driver {
   }
 
   async #start(spec: ExecSpec, user: SandboxUser): Promise<ExecProcess> {
-    const { hostname, pidNamespace, runtime } = this.#sandboxes.facts(spec.sandboxId);
+    const { hostname, ...place } = this.#sandboxes.facts(spec.sandboxId);
     const { argv, env, cwd = DEFAULT_CWD } = spec;
-    const settings = toProcessSettings({ argv, env, cwd, user, hostname });
+    const settings = toProcessSettings({ argv, env, cwd, user, hostname, limits: this.#limits });
     for (let tries = JOIN_TRIES; ; tries -= 1) {
       try {
-        return await startProcess({ spec, settings, runtime, pidNamespace }, this.#tools);
+        return await startProcess({ spec, settings, ...place }, this.#tools);
       } catch (error) {
         if (tries === 0 || !isTooEarly(error)) throw toDiskError(error, this.#layout.stateDir);
         await delay(JOIN_PAUSE_MS);

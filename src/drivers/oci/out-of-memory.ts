@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { toCgroupName } from './bundle.ts';
+import { join } from 'node:path';
 
-/** Times that the kernel has killed in a sandbox for lack of memory; 0 where no cgroup tells. */
-export function countMemoryKills(sandboxId: string): number {
-  const name = toCgroupName(sandboxId);
+/** Times that the kernel has killed in the cgroup of a sandbox for lack of memory; 0 where none tells. */
+export function countMemoryKills(cgroup: string | undefined): number {
+  if (cgroup === undefined) return 0;
   const text =
-    tryRead(`/sys/fs/cgroup/memory/${name}/memory.oom_control`) ??
-    tryRead(`/sys/fs/cgroup/${name}/memory.events`);
+    tryRead(join('/sys/fs/cgroup/memory', cgroup, 'memory.oom_control')) ??
+    tryRead(join('/sys/fs/cgroup', cgroup, 'memory.events'));
   return Number(/^oom_kill (\d+)$/m.exec(text ?? '')?.[1] ?? 0);
 }
 

@@ -3,11 +3,14 @@ import { accessSync, constants, mkdirSync, readdirSync, statSync, type Dirent } 
 import { join } from 'node:path';
 import { prepareBaseLayer } from './base-layer.ts';
 
-/** Below a shared directory: deep enough for `/usr/lib/python3/dist-packages`. */
-const DEPTH = 3;
-/** And for `/usr/local/lib/python3.11/dist-packages`, where people install things. */
-const LOCAL = '/usr/local';
-const LOCAL_DEPTH = 6;
+/** Below a shared directory. Each directory costs a fifth of a millisecond when the layer is made. */
+const DEPTH = 2;
+/** Where things are installed: deep enough for `/usr/lib/python3/dist-packages`, and below `/usr/local`. */
+const DEEPER = [
+  ['/usr/lib', 2],
+  ['/usr/share/man', 1],
+  ['/usr/local', 6],
+] as const;
 
 /**
  * In the user namespace of a plain user the files of this machine belong to nobody, and nothing can be made or deleted
@@ -23,8 +26,8 @@ export function prepareOwnDirectories(
   isInUse: boolean,
 ): string | undefined {
   if (statSync('/usr').uid === 0) return undefined;
-  const deep = shared.includes('/usr') ? listDirectories(LOCAL, LOCAL_DEPTH) : [];
-  const paths = [...new Set([...shared.flatMap((path) => listDirectories(path, DEPTH)), ...deep])];
+  const wanted = [...shared.map((path) => [path, DEPTH] as const), ...DEEPER];
+  const paths = [...new Set(wanted.flatMap(([path, depth]) => listDirectories(path, depth)))];
   const fill = (directory: string): void => {
     mkdirSync(directory);
     for (const path of paths) mkdirSync(join(directory, path), { recursive: true });
@@ -32,7 +35,7 @@ export function prepareOwnDirectories(
   return prepareBaseLayer(base, { name: 'directories', key: toKey(paths), fill }, isInUse);
 }
 
-/** A directory that has become a link or has gone since would be wrong: each is looked at, which takes some 20 ms. */
+/** A directory that has become a link or has gone since would be wrong: each is looked at, which takes some 10 ms. */
 function toKey(paths: readonly string[]): string {
   const hash = createHash('sha256');
   for (const path of paths) hash.update(`${path}\0${statSync(path).mtimeMs}\n`);

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly cwd: string;
   readonly user: SandboxUser;
   readonly hostname: string;
+  /** Of resources; none leaves those of the daemon. */
+  readonly limits: readonly object[];
 }
 
 /**
@@ -29,7 +31,7 @@ export interface ProcessOptions {
  * bundle's, not even `noNewPrivileges`.
  */
 export function toProcessSettings(options: ProcessOptions): object {
-  const { argv, cwd, user } = options;
+  const { argv, cwd, user, limits } = options;
   return {
     terminal: false,
     user: { uid: user.uid, gid: user.gid, additionalGids: user.groups },
@@ -38,6 +40,7 @@ export function toProcessSettings(options: ProcessOptions): object {
     cwd,
     capabilities: toCapabilities(user.uid === 0),
     noNewPrivileges: true,
+    ...(limits.length > 0 && { rlimits: limits }),
   };
 }
 

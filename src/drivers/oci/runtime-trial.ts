@@ -4,6 +4,7 @@ import { findCgroupParent } from './cgroups.ts';
 import { findPause } from './host-parts.ts';
 import { readIdMap } from './id-map.ts';
 import { OciDriver } from './oci-driver.ts';
+import { toProcessLimit } from './process-limit.ts';
 import { prepareOwnDirectories } from './own-directories.ts';
 import { listShared, type BaseLayers } from './root-tree.ts';
 import { OciRuntime } from './runtime.ts';
@@ -44,11 +45,19 @@ export function createDriver(
 ): OciDriver {
   const { layout, init, log, userNamespace } = options;
   const isBaseInUse = hasSandboxes(layout);
+  const cgroupParent = findCgroupParent();
   let base: BaseLayers | undefined;
   return new OciDriver({
     layout,
     runtime: new OciRuntime({ path, root: layout.runtimeRoot }),
-    host: { init, pause: findPause(), userNamespace, ids: readIdMap(), cgroupParent: findCgroupParent() },
+    host: {
+      init,
+      pause: findPause(),
+      userNamespace,
+      ids: readIdMap(),
+      cgroupParent,
+      limits: cgroupParent === undefined ? [toProcessLimit()] : [],
+    },
     base: () => (base ??= prepareBase(layout, isBaseInUse)),
     log,
   });

@@ -35,6 +35,7 @@ interface Options {
 export interface SandboxFacts {
   readonly hostname: string;
   readonly pidNamespace: string | undefined;
+  readonly cgroup: string | undefined;
   /** The one that made it: no other knows of it. */
   readonly runtime: OciRuntime;
 }
@@ -97,10 +98,14 @@ export class Sandboxes {
     if (!existsSync(join(dir, 'init.pid'))) {
       throw new SbxError('sandbox_stopped', 'Cannot start a command: the sandbox is not there any more');
     }
-    const { hostname } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as { hostname: string };
+    const { hostname, linux } = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8')) as {
+      hostname: string;
+      linux: { cgroupsPath?: string };
+    };
     const facts = {
       hostname,
       pidNamespace: readPidNamespace(readInitPid(dir)),
+      cgroup: linux.cgroupsPath,
       runtime: this.#runtimeOf(id),
     };
     this.#facts.set(id, facts);

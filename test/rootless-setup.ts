@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { findCaller, toSpawnOptions } from './support/caller.ts';
-import { createPlainUser, removePlainUser } from './support/plain-user.ts';
+import { createPlainUser, removePlainUser, toUserName } from './support/plain-user.ts';
 
 const SBX = fileURLToPath(new URL('../bin/sbx', import.meta.url));
 
@@ -24,5 +24,5 @@ export default function setup(): () => void {
 
 /** One for each run of the tests. */
 export function toTestUserName(): string {
-  return `sbx-test-${process.pid}`;
+  return toUserName('test');
 }

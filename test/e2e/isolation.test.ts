@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { hostname, networkInterfaces, tmpdir } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ETC_ALLOW_LIST, ETC_WRITTEN } from '../../src/drivers/oci/etc-allow-list.ts';
@@ -334,7 +334,10 @@ describe('powers', () => {
   it('end where the limit of processes is reached', async () => {
     const own = await sh('grep "^Max processes" /proc/self/limits');
     // A plain user has no cgroup here: a resource limit does it, for each sandbox.
-    if (CALLER.uid !== 0) return expect(own).toMatch(/^Max processes +4096 +4096 /);
+    if (CALLER.uid !== 0) {
+      expect(own).toMatch(/^Max processes +4096 +4096 /);
+      return;
+    }
     const { stdout } = await home.run(['inspect', sandbox]);
     const { id } = JSON.parse(stdout as unknown as string) as { id: string };
     const [found] = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup']

@@ -3,6 +3,11 @@ import { readFileSync, statSync } from 'node:fs';
 
 const LOCK = '/run/lock/sbx-test-users';
 
+/** A name that no other run of the tests uses; the kernel's users have 31 characters. */
+export function toUserName(what: string): string {
+  return `sbx-${what}-${process.pid}`;
+}
+
 export interface PlainUserOptions {
   /** Whether there can be other users than root in its sandboxes; true where nothing is said. */
   readonly subordinateIds?: boolean;

@@ -49,6 +49,11 @@ export const mount = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 ) as (source: string, target: string, type: string | null, flags: number, data: string | null) => number;
 
+export const umount2 = libc.func('int umount2(const char *target, int flags)') as (
+  target: string,
+  flags: number,
+) => number;
+
 /** posix_spawn(3) and what goes with it: each gives 0 or the number of an error. */
 export const posixSpawnFileActionsInit = libc.func('int posix_spawn_file_actions_init(void *actions)') as (
   actions: Buffer,

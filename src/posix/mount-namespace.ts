@@ -1,11 +1,12 @@
 import { closeSync, openSync, readlinkSync } from 'node:fs';
-import { errno, mount, setns, unshare } from './libc.ts';
+import { errno, mount, setns, umount2, unshare } from './libc.ts';
 import { toPosixError } from './posix-error.ts';
 
 const CLONE_FS = 0x200;
 const CLONE_NEWNS = 0x20000;
 const MS_REC = 0x4000;
 const MS_SLAVE = 0x80000;
+const MNT_DETACH = 2;
 
 /**
  * Puts the main thread, and with it every process that it starts from now on, into a mount namespace of its own:
@@ -36,9 +37,14 @@ export function isInMountNamespaceOf(pid: number): boolean {
   return readlinkSync('/proc/thread-self/ns/mnt') === readlinkSync(`/proc/${pid}/ns/mnt`);
 }
 
-/** Mounts an empty directory over a path. */
-export function mountEmptyDirectory(path: string): void {
-  check('mount', mount('tmpfs', path, 'tmpfs', 0, 'mode=755,size=1m'));
+/** Mounts an empty directory over a path, whose files are kept in memory; `options` are those of tmpfs(5). */
+export function mountEmptyDirectory(path: string, options: string): void {
+  check('mount', mount('tmpfs', path, 'tmpfs', 0, options));
+}
+
+/** Takes away what is mounted on a path; where nothing is, does nothing. */
+export function unmount(path: string): void {
+  umount2(path, MNT_DETACH);
 }
 
 function check(syscall: string, result: number): void {

@@ -21,7 +21,14 @@ const WELL: HostFacts = {
   sleep: '/usr/bin/sleep',
   cgroups: { layout: '2', limits: ['pids'], isWritable: true },
   daemon: { state: 'absent' },
-  stateDir: { path: '/var/lib/sbx', problem: undefined, advice: undefined, exists: true, freeBytes: 2 ** 30 },
+  stateDir: {
+    path: '/var/lib/sbx',
+    problem: undefined,
+    advice: undefined,
+    exists: true,
+    isOnOverlay: false,
+    freeBytes: 2 ** 30,
+  },
 };
 const ANN: PlainUserFacts = {
   name: 'ann',

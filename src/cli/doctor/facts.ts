@@ -48,6 +48,8 @@ export interface StateDirFacts {
   /** What to type about it. */
   readonly advice: string | undefined;
   readonly exists: boolean;
+  /** On an overlay file system, as the root of a container: no other overlay can have its writable layer there. */
+  readonly isOnOverlay: boolean;
   readonly freeBytes: number | undefined;
 }
 

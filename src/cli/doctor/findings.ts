@@ -118,9 +118,19 @@ function checkDaemon(daemon: DaemonFacts, ownVersion: string): Finding {
   };
 }
 
-function checkStateDir({ path, problem, advice, exists, freeBytes }: StateDirFacts): Finding {
+function checkStateDir(facts: StateDirFacts): Finding {
+  const { path, problem, advice, exists, isOnOverlay, freeBytes } = facts;
   const subject = 'state';
   if (problem !== undefined) return { level: 'problem', subject, text: `${path} ${problem}`, advice };
+  if (isOnOverlay) {
+    const text = `${path} lies on an overlay file system: what sandboxes write into /usr, /opt and /etc is kept in memory`;
+    return {
+      level: 'note',
+      subject,
+      text,
+      advice: 'export SBX_STATE_DIR=/a/directory/on/another/file/system',
+    };
+  }
   const room = freeBytes === undefined ? '' : `, ${(freeBytes / 2 ** 30).toFixed(1)} GiB free`;
   return { level: 'ok', subject, text: `${path}${exists ? '' : ' (made at the first command)'}${room}` };
 }

@@ -16,6 +16,7 @@ export function findStateDirFacts(path: string, uid: number): StateDirFacts {
     problem,
     advice,
     exists: stat !== undefined,
+    isOnOverlay: type === OVERLAYFS_MAGIC,
     freeBytes,
   });
   const elsewhere = 'export SBX_STATE_DIR=/a/directory/on/another/file/system';
@@ -23,8 +24,6 @@ export function findStateDirFacts(path: string, uid: number): StateDirFacts {
   if (stat !== undefined && stat.uid !== uid)
     return facts(`belongs to uid ${stat.uid}, not to uid ${uid}`, elsewhere);
   if (stat !== undefined && (stat.mode & 0o077) !== 0) return facts('is open to others', `chmod 700 ${path}`);
-  if (type === OVERLAYFS_MAGIC)
-    return facts('lies on an overlay file system, on which no other overlay can be mounted', elsewhere);
   if (freeBytes < LITTLE) return facts('has hardly any room left', elsewhere);
   return facts();
 }

@@ -7,6 +7,7 @@ import {
 } from '../../posix/mount-namespace.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { hideUnified } from './hybrid-cgroups.ts';
+import { moveLayersToMemory } from './memory-layers.ts';
 import { HOST_PATH } from './runtime.ts';
 import type { StateLayout } from './state-layout.ts';
 
@@ -24,6 +25,7 @@ export function joinHolder(layout: StateLayout, log: (line: string) => void): vo
     // A plain user's program has started in it.
     else if (!isInMountNamespaceOf(holder)) joinMountNamespace(holder);
     hideUnified();
+    moveLayersToMemory(layout);
   } catch (error) {
     return log(`Cannot enter a mount namespace of our own, going on without: ${String(error)}`);
   }

@@ -10,7 +10,7 @@ const CGROUP2_MAGIC = 0x63677270;
  * of our own. Hidden and not unmounted: crun would leave directories in what lies below.
  */
 export function hideUnified(): void {
-  if (isHybrid()) mountEmptyDirectory(UNIFIED);
+  if (isHybrid()) mountEmptyDirectory(UNIFIED, 'mode=755,size=1m');
 }
 
 /** crun makes its cgroup also where the second hierarchy was, in plain files, and leaves them. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { unmount } from '../../posix/mount-namespace.ts';
 import { findInit } from './host-parts.ts';
 import { endHolder, joinHolder } from './holder.ts';
 import { readIdMap } from './id-map.ts';
@@ -46,6 +47,8 @@ export async function probeRuntimes(options: OciDriverOptions): Promise<ProbeRep
     }
   } finally {
     endHolder(layout);
+    // What is mounted there would keep it from being deleted.
+    unmount(layout.layers);
     rmSync(stateDir, { recursive: true, force: true });
   }
   const ids = readIdMap().users.reduce((sum, { count }) => sum + count, 0);

@@ -51,9 +51,16 @@ export function listShared(): string[] {
   return [...SHARED, ...MAYBE_MERGED].filter(isDirectory);
 }
 
-/** Makes the files of a sandbox's root under `dir` and tells what is to be mounted over them. */
-export function createRootTree(dir: string, spec: SandboxSpec, base: BaseLayers): Layered[] {
-  const root = join(dir, 'rootfs');
+/** Where the files of a sandbox are made. */
+export interface RootPlace {
+  readonly root: string;
+  /** Of its writable layers. */
+  readonly layers: string;
+}
+
+/** Makes the files of a sandbox's root and tells what is to be mounted over them. */
+export function createRootTree(place: RootPlace, spec: SandboxSpec, base: BaseLayers): Layered[] {
+  const { root } = place;
   createDirectory(root, 0o755);
   for (const [path, mode] of PRIVATE) createDirectory(join(root, path), mode);
   symlinkSync('/run', join(root, 'var/run'));
@@ -64,18 +71,18 @@ export function createRootTree(dir: string, spec: SandboxSpec, base: BaseLayers)
   const { directories } = base;
   const toLower = (path: string): string[] =>
     directories === undefined ? [path] : [join(directories, path), path];
-  const layers = listShared().map((path) => createLayer(dir, path, toLower(path)));
-  const etc = createLayer(dir, '/etc', [base.etc]);
+  const layers = listShared().map((path) => createLayer(place, path, toLower(path)));
+  const etc = createLayer(place, '/etc', [base.etc]);
   writeOwnEtc(etc.upper, spec);
   return [...layers, etc];
 }
 
-function createLayer(dir: string, destination: string, lower: readonly string[]): Layered {
-  const [upper, work] = [join(dir, 'layers', destination, 'upper'), join(dir, 'layers', destination, 'work')];
+function createLayer(place: RootPlace, destination: string, lower: readonly string[]): Layered {
+  const [upper, work] = [join(place.layers, destination, 'upper'), join(place.layers, destination, 'work')];
   // The upper directory's own mode and owner are those of the mounted directory.
   createDirectory(upper, 0o755);
   createDirectory(work, 0o755);
-  createDirectory(join(dir, 'rootfs', destination), 0o755);
+  createDirectory(join(place.root, destination), 0o755);
   return { destination, lower, upper, work };
 }
 

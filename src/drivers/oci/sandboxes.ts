@@ -7,7 +7,7 @@ import { withGuestUmask } from './guest-umask.ts';
 import { removeHiddenCgroup } from './hybrid-cgroups.ts';
 import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
-import { deleteTree } from './delete-tree.ts';
+import { deleteTrees } from './delete-trees.ts';
 import { toDiskError } from './disk-full.ts';
 import { readPidNamespace } from './pid-namespace.ts';
 import { createRootTree, type BaseLayers } from './root-tree.ts';
@@ -68,8 +68,9 @@ export class Sandboxes {
     await this.#deleteFiles(id);
   }
 
-  #deleteFiles(id: string): Promise<void> {
-    return deleteTree(join(this.#options.layout.sandboxes, id));
+  async #deleteFiles(id: string): Promise<void> {
+    const { layers, sandboxes } = this.#options.layout;
+    await deleteTrees(join(layers, id), join(sandboxes, id));
   }
 
   /**
@@ -123,7 +124,8 @@ export class Sandboxes {
     const dir = join(layout.sandboxes, spec.id);
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const base = this.#options.base();
-    const layers = withGuestUmask(() => createRootTree(dir, spec, base));
+    const place = { root: join(dir, 'rootfs'), layers: join(layout.layers, spec.id) };
+    const layers = withGuestUmask(() => createRootTree(place, spec, base));
     writeFileSync(join(dir, RUNTIME_FILE), runtime.path);
     writeFileSync(join(dir, 'config.json'), JSON.stringify(toBundle(spec, layers, host)));
   }

@@ -7,8 +7,10 @@ export interface StateLayout {
   readonly stateDir: string;
   /** The runtime's own state. */
   readonly runtimeRoot: string;
-  /** One directory a sandbox: its bundle, its root and the layers over this machine's. */
+  /** One directory a sandbox: its bundle and its root. */
   readonly sandboxes: string;
+  /** One directory a sandbox: the writable layers over this machine's directories. */
+  readonly layers: string;
   /** What sandboxes share: the prepared `/etc`. */
   readonly base: string;
   /** The files of execs that are just being started. */
@@ -22,6 +24,7 @@ function toStateLayout(stateDir: string): StateLayout {
     stateDir,
     runtimeRoot: join(stateDir, 'run'),
     sandboxes: join(stateDir, 'sandboxes'),
+    layers: join(stateDir, 'layers'),
     base: join(stateDir, 'base'),
     starting: join(stateDir, 'starting'),
     holderRecord: join(stateDir, 'holder.json'),
@@ -37,7 +40,8 @@ export function prepareStateLayout(stateDir: string): StateLayout {
   }
   const layout = toStateLayout(stateDir);
   rmSync(layout.starting, { recursive: true, force: true });
-  for (const path of [stateDir, layout.runtimeRoot, layout.sandboxes, layout.base, layout.starting]) {
+  const { runtimeRoot, sandboxes, layers, base, starting } = layout;
+  for (const path of [stateDir, runtimeRoot, sandboxes, layers, base, starting]) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     chmodSync(path, 0o700);
   }

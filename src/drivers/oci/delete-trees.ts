@@ -6,16 +6,17 @@ import { HOST_PATH } from './runtime.ts';
 const TRIES = 5;
 
 /**
- * Deletes a directory that guests have filled, which may take long, so not in this thread; nor in one of Node's, which
+ * Deletes directories that guests have filled, which may take long, so not in this thread; nor in one of Node's, which
  * are not in the mount namespace of the main thread. The last writers may still be on their way out: then once more.
  */
-export async function deleteTree(path: string): Promise<void> {
+export async function deleteTrees(...paths: string[]): Promise<void> {
   for (let tries = TRIES; ; tries--) {
     try {
-      await promisify(execFile)('rm', ['-rf', '--', path], { env: { PATH: HOST_PATH } });
+      await promisify(execFile)('rm', ['-rf', '--', ...paths], { env: { PATH: HOST_PATH } });
       return;
     } catch (cause) {
-      if (tries === 0) throw new SbxError('runtime_failed', `Cannot delete ${path}`, { cause });
+      if (tries === 0)
+        throw new SbxError('runtime_failed', `Cannot delete ${paths.join(' and ')}`, { cause });
     }
   }
 }

@@ -15,6 +15,13 @@ export function findCgroupParent(): string | undefined {
   return own !== undefined && isWritable(join(MOUNT, own)) ? own : undefined;
 }
 
+/** Whether sandboxes can have cgroups of this machine's own, of one that was delegated to this user, or none. */
+export function findDelegation(): 'whole' | 'delegated' | 'none' {
+  const parent = findCgroupParent();
+  if (parent === undefined) return 'none';
+  return parent === '/' ? 'whole' : 'delegated';
+}
+
 /** Of version 2, where that is the only one. */
 function findOwnCgroup(): string | undefined {
   if (!existsSync(join(MOUNT, 'cgroup.controllers'))) return undefined;

@@ -61,10 +61,10 @@ async function chooseDriver(asked: string | undefined, options: TrialOptions): P
 async function chooseOrTry({ path }: RuntimeCandidate, options: TrialOptions): Promise<Trial> {
   if (path === undefined) return { works: false, reason: 'not installed' };
   const { runtimeChoice } = options.layout;
-  const known = recallChoice(runtimeChoice, path);
-  if (known) return { works: true, driver: createDriver(path, { ...options, ...known }), ...known };
+  const way = recallChoice(runtimeChoice, path);
+  if (way) return { works: true, driver: createDriver(path, { ...options, way }), way };
   const trial = await tryRuntime(path, options);
-  if (trial.works) rememberChoice(runtimeChoice, { path, userNamespace: trial.userNamespace });
+  if (trial.works) rememberChoice(runtimeChoice, path, trial.way);
   return trial;
 }
 

@@ -73,5 +73,5 @@ async function probe({ name, path }: RuntimeCandidate, options: ProbeOptions): P
   const trial = await tryRuntime(path, { ...options, init: options.init });
   if (!trial.works) return failed(trial.reason);
   await trial.driver.abandon();
-  return { ...about, works: true, reason: undefined, userNamespace: trial.userNamespace };
+  return { ...about, works: true, reason: undefined, userNamespace: trial.way.userNamespace };
 }

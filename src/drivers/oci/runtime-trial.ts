@@ -1,12 +1,13 @@
 import { SbxError } from '../../protocol/errors.ts';
 import { prepareBaseEtc } from './base-etc.ts';
-import { findCgroupParent } from './cgroups.ts';
+import { findCgroupParent, findDelegation } from './cgroups.ts';
 import { findPause } from './host-parts.ts';
 import { readIdMap } from './id-map.ts';
 import { OciDriver } from './oci-driver.ts';
 import { toProcessLimit } from './process-limit.ts';
 import { prepareOwnDirectories } from './own-directories.ts';
 import { listShared, type BaseLayers } from './root-tree.ts';
+import type { SandboxWay } from './runtime-choice.ts';
 import { OciRuntime } from './runtime.ts';
 import { trySandbox } from './sandbox-trial.ts';
 import { hasSandboxes, type StateLayout } from './state-layout.ts';
@@ -18,34 +19,43 @@ export interface TrialOptions {
 }
 
 export type Trial =
-  | { readonly works: true; readonly driver: OciDriver; readonly userNamespace: boolean }
+  | { readonly works: true; readonly driver: OciDriver; readonly way: SandboxWay }
   | { readonly works: false; readonly reason: string };
 
-/** Tries a runtime with a user namespace, then without; the driver of the one that worked is the caller's to close. */
+/** Tries a runtime in one way after another; the driver of the one that worked is the caller's to close. */
 export async function tryRuntime(path: string, options: TrialOptions): Promise<Trial> {
-  const reasons: string[] = [];
-  for (const userNamespace of [true, false]) {
-    const driver = createDriver(path, { ...options, userNamespace });
+  const reasons = new Map<string, string>();
+  for (const way of listWays()) {
+    const driver = createDriver(path, { ...options, way });
     try {
       await trySandbox(driver);
-      return { works: true, driver, userNamespace };
+      return { works: true, driver, way };
     } catch (error) {
       await driver.abandon();
       // A full disk says nothing about the runtime.
       if (error instanceof SbxError && error.code === 'disk_full') throw error;
-      reasons.push(toReason(error));
+      const reason = toReason(error);
+      if (!reasons.has(reason)) reasons.set(reason, reasons.size === 0 ? '' : `; ${toWords(way)}: `);
     }
   }
-  return { works: false, reason: [...new Set(reasons)].join('; without a user namespace: ') };
+  return { works: false, reason: [...reasons].map(([reason, lead]) => lead + reason).join('') };
 }
 
-export function createDriver(
-  path: string,
-  options: TrialOptions & { readonly userNamespace: boolean },
-): OciDriver {
-  const { layout, init, log, userNamespace } = options;
+/** The strongest first. A cgroup that was delegated may lack what a runtime wants of it; the machine's own does not. */
+function listWays(): SandboxWay[] {
+  const cgroups = findDelegation() === 'delegated' ? [true, false] : [true];
+  return [true, false].flatMap((userNamespace) => cgroups.map((inCgroup) => ({ userNamespace, inCgroup })));
+}
+
+function toWords({ userNamespace, inCgroup }: SandboxWay): string {
+  if (inCgroup) return 'without a user namespace';
+  return userNamespace ? 'without a cgroup' : 'without both';
+}
+
+export function createDriver(path: string, options: TrialOptions & { readonly way: SandboxWay }): OciDriver {
+  const { layout, init, log, way } = options;
   const isBaseInUse = hasSandboxes(layout);
-  const cgroupParent = findCgroupParent();
+  const cgroupParent = way.inCgroup ? findCgroupParent() : undefined;
   let base: BaseLayers | undefined;
   return new OciDriver({
     layout,
@@ -53,7 +63,7 @@ export function createDriver(
     host: {
       init,
       pause: findPause(),
-      userNamespace,
+      userNamespace: way.userNamespace,
       ids: readIdMap(),
       cgroupParent,
       limits: cgroupParent === undefined ? [toProcessLimit()] : [],

@@ -10,6 +10,7 @@ const CRUN: RuntimeFacts = {
   works: true,
   reason: undefined,
   userNamespace: true,
+  inCgroup: true,
 };
 const WELL: HostFacts = {
   uid: 0,
@@ -152,10 +153,7 @@ describe('diagnose for a plain user', () => {
   });
 
   it('notes that nothing is limited where no cgroup is delegated', () => {
-    const { findings, canRun } = diagnoseUser(
-      {},
-      { cgroups: { layout: '2', limits: ['pids'], isWritable: false } },
-    );
+    const { findings, canRun } = diagnoseUser({}, { runtimes: [{ ...CRUN, inCgroup: false }] });
     expect(canRun).toBe(true);
     expect(findings.find(({ subject }) => subject === 'cgroup limits')).toMatchObject({
       level: 'note',

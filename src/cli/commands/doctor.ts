@@ -72,7 +72,13 @@ async function findFacts(context: Context): Promise<HostFacts> {
     // What stops the probe itself is its place.
     const refusal = error instanceof NamespaceRefusal ? error.message : undefined;
     const { problem = refusal ? undefined : `cannot be used: ${(error as Error).message}` } = seen.stateDir;
-    const untried = { version: undefined, works: false, reason: 'not tried', userNamespace: false };
+    const untried = {
+      version: undefined,
+      works: false,
+      reason: 'not tried',
+      userNamespace: false,
+      inCgroup: false,
+    };
     return {
       ...seen,
       stateDir: { ...seen.stateDir, problem },

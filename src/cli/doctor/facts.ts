@@ -6,6 +6,8 @@ export interface RuntimeFacts {
   readonly works: boolean;
   readonly reason: string | undefined;
   readonly userNamespace: boolean;
+  /** Whether its sandboxes get a cgroup of their own. */
+  readonly inCgroup: boolean;
 }
 
 /** What decides whether a plain user can have sandboxes, and which users in them. */

@@ -29,7 +29,9 @@ export function diagnose(facts: HostFacts): Diagnosis {
     checkPart('init', facts.init, 'no static init (tini) is installed'),
     checkPart('sleep', facts.sleep, 'sleep is not installed, or goes by another name'),
     ...checkUserNamespace(working),
-    checkCgroups(facts.cgroups, facts.plainUser !== undefined),
+    ...(facts.plainUser === undefined
+      ? [checkCgroups(facts.cgroups)]
+      : checkDelegation(facts.cgroups, working)),
     checkDaemon(facts.daemon, facts.ownVersion),
     checkStateDir(facts.stateDir),
     checkNode(facts.nodeVersion),
@@ -82,16 +84,23 @@ function checkUserNamespace(working: RuntimeFacts | undefined): Finding[] {
 /** systemd delegates to a user's own services only where it is told to. */
 const DELEGATE = 'systemd-run --user --scope -p Delegate=yes sbx daemon restart';
 
-function checkCgroups({ layout, limits, isWritable }: CgroupFacts, isPlainUser: boolean): Finding {
+/** A plain user has the cgroups that the system has delegated, which only version 2 can. */
+function checkDelegation({ layout }: CgroupFacts, working: RuntimeFacts | undefined): Finding[] {
+  const subject = 'cgroup limits';
+  if (working === undefined) return [];
+  if (working.inCgroup) return [{ level: 'ok', subject, text: 'processes, in a cgroup that is delegated' }];
+  const name = layout === '2' ? 'none is delegated to this user' : 'only version 2 has any for a plain user';
+  const text = `${name}: the number of processes is limited all the same, nothing else`;
+  const advice =
+    layout === '2' ? DELEGATE : 'systemd.unified_cgroup_hierarchy=1   # on the command line of the kernel';
+  return [{ level: 'note', subject, text, advice }];
+}
+
+function checkCgroups({ layout, limits, isWritable }: CgroupFacts): Finding {
   const subject = 'cgroup limits';
   if (layout === 'none')
     return { level: 'note', subject, text: 'no cgroups are mounted: nothing is limited' };
   const name = layout === 'hybrid' ? 'version 1, with 2 beside it' : `version ${layout}`;
-  if (!isWritable && isPlainUser) {
-    const text = `none is delegated to this user (${name}): only the number of processes is limited`;
-    const advice = layout === '2' ? DELEGATE : 'sudo sbx doctor   # version 1 is for root only';
-    return { level: 'note', subject, text, advice };
-  }
   if (!isWritable) return { level: 'note', subject, text: `not writable (${name}): nothing may be limited` };
   return {
     level: limits.length > 0 ? 'ok' : 'note',

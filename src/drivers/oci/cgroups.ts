@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const MOUNT = '/sys/fs/cgroup';
@@ -20,6 +20,15 @@ export function findDelegation(): 'whole' | 'delegated' | 'none' {
   const parent = findCgroupParent();
   if (parent === undefined) return 'none';
   return parent === '/' ? 'whole' : 'delegated';
+}
+
+/** Removes what a runtime that failed has left of a sandbox's own cgroup of version 2; one in use stays. */
+export function removeLeftCgroup(path: string): void {
+  try {
+    rmdirSync(join(MOUNT, path));
+  } catch {
+    // It is not there, as it should be.
+  }
 }
 
 /** Of version 2, where that is the only one. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { unmount } from '../../posix/mount-namespace.ts';
+import { findDelegation } from './cgroups.ts';
 import { findInit } from './host-parts.ts';
 import { endHolder, joinHolder } from './holder.ts';
 import { readIdMap } from './id-map.ts';
@@ -21,6 +22,8 @@ export interface RuntimeReport {
   readonly reason: string | undefined;
   /** Whether its sandboxes get a user namespace of their own. */
   readonly userNamespace: boolean;
+  /** Whether they get a cgroup of their own. */
+  readonly inCgroup: boolean;
 }
 
 export interface ProbeReport {
@@ -67,11 +70,14 @@ async function probe({ name, path }: RuntimeCandidate, options: ProbeOptions): P
     works: false,
     reason,
     userNamespace: false,
+    inCgroup: false,
   });
   if (path === undefined) return failed('not installed');
   if (options.init === undefined) return failed('not tried: no static init (tini) is installed');
   const trial = await tryRuntime(path, { ...options, init: options.init });
   if (!trial.works) return failed(trial.reason);
   await trial.driver.abandon();
-  return { ...about, works: true, reason: undefined, userNamespace: trial.way.userNamespace };
+  const { userNamespace } = trial.way;
+  const inCgroup = trial.way.inCgroup && findDelegation() !== 'none';
+  return { ...about, works: true, reason: undefined, userNamespace, inCgroup };
 }

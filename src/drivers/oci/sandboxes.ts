@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SandboxSpec } from '../driver.ts';
 import { withGuestUmask } from './guest-umask.ts';
+import { removeLeftCgroup } from './cgroups.ts';
 import { removeHiddenCgroup } from './hybrid-cgroups.ts';
 import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
@@ -64,8 +65,14 @@ export class Sandboxes {
   async remove(id: string): Promise<void> {
     this.#facts.delete(id);
     await this.#delete(id);
-    removeHiddenCgroup(toCgroupName(id));
+    this.#removeCgroups(toCgroupName(id));
     await this.#deleteFiles(id);
+  }
+
+  #removeCgroups(name: string): void {
+    const { cgroupParent } = this.#options.host;
+    if (cgroupParent !== undefined) removeLeftCgroup(join(cgroupParent, name));
+    removeHiddenCgroup(name);
   }
 
   async #deleteFiles(id: string): Promise<void> {

@@ -30,7 +30,7 @@ export interface Home {
 
 export async function openHome(env: Readonly<Record<string, string>> = {}, caller = CALLER): Promise<Home> {
   const stateDir = await makeDirectory('sbx-test-', caller);
-  const all = { PATH: process.env['PATH'] ?? '', HOME: caller.home, SBX_STATE_DIR: stateDir, ...env };
+  const all = { PATH: toPath(), HOME: caller.home, SBX_STATE_DIR: stateDir, ...env };
   const as = toSpawnOptions(caller);
   const base = { ...as, env: all, extendEnv: false, reject: false, stripFinalNewline: false } as const;
   const home: Home = {
@@ -57,6 +57,11 @@ export async function openHome(env: Readonly<Record<string, string>> = {}, calle
     },
   };
   return home;
+}
+
+/** With the Node that `sbx` is to run with, where that is not the one of the tests. */
+function toPath(): string {
+  return [process.env['SBX_TEST_NODE'], process.env['PATH']].filter(Boolean).join(':');
 }
 
 async function closeHome(home: Home): Promise<void> {

@@ -1,5 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
+/** The last V8 that has the flag: that of Node 20. A later one would print an error on our stderr. */
+const LAST_V8 = 11;
 /** Work that a function must have done before V8 optimizes it, in bytes of bytecode: seven times its default. */
 const INTERRUPT_BUDGET = 500_000;
 
@@ -9,5 +11,6 @@ const INTERRUPT_BUDGET = 500_000;
  * median.
  */
 export function delayOptimizing(): void {
+  if (Number.parseInt(process.versions.v8, 10) > LAST_V8) return;
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
 }

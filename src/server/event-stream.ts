@@ -124,6 +124,8 @@ export class EventStream implements TurnTaker {
     if (terminal === undefined || this.#isClosed) return;
     this.#isClosed = true;
     this.#release();
+    // Node 22 and 24 lose what is given to end() of a corked answer.
+    this.#sink.uncork();
     this.#sink.end(this.#format.event(terminal), 'latin1');
     this.#source.onClosed(this);
   }

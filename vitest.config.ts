@@ -15,7 +15,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rootless',
-          include: ['test/e2e/**/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts', 'test/programs/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts', 'test/rootless-setup.ts'],
           env: { SBX_TEST_USER: toTestUserName() },
         },

@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CALLER } from '../support/caller.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
@@ -68,6 +69,7 @@ total: $(objects:%=%.part)
   it('builds with a command in a sandbox for each target', async () => {
     const directory = `${work.path}/${work.makeName()}`;
     await mkdir(directory);
+    await chown(directory, CALLER.uid, CALLER.gid);
     await writeFile(`${directory}/Makefile`, MAKEFILE);
     const { stderr, exitCode } = await runShell(home, 'make -j 8 -C "$2" BOX="$1" && cat "$2/total"', [
       sandbox,
@@ -81,6 +83,7 @@ total: $(objects:%=%.part)
   it('stops at a command that fails, and names its status', async () => {
     const directory = `${work.path}/${work.makeName()}`;
     await mkdir(directory);
+    await chown(directory, CALLER.uid, CALLER.gid);
     await writeFile(
       `${directory}/Makefile`,
       "all: a b c\na b c:\n\t@sbx exec $(BOX) -- sh -c '[ $@ != b ] || exit 42'\n",

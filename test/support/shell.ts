@@ -46,7 +46,10 @@ export function toShellCommand(
   script: string,
   args: readonly string[],
 ): { command: string; args: string[]; env: Record<string, string> } {
-  return { command: 'bash', args: ['-c', script, 'bash', ...args], env: toShellOptions(home).env };
+  const { uid, gid } = home.caller;
+  const asCaller = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups'];
+  const all = [...asCaller, 'bash', '-c', script, 'bash', ...args];
+  return { command: 'setpriv', args: all, env: toShellOptions(home).env };
 }
 
 function toShellOptions({ env, caller }: Home) {

@@ -1,6 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { makeDirectory } from './caller.ts';
 
 /** A directory on this machine in which the programs of a test work. */
 export interface Workplace {
@@ -11,7 +10,7 @@ export interface Workplace {
 }
 
 export async function openWorkplace(): Promise<Workplace> {
-  const path = await mkdtemp(join(tmpdir(), 'workplace-'));
+  const path = await makeDirectory('workplace-');
   let names = 0;
   return {
     path,

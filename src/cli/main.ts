@@ -47,6 +47,16 @@ function findHome(): string {
   }
 }
 
+/**
+ * Node asks for `process.stderr` whenever a socket is destroyed (from 22 on also where nothing is printed), and makes it
+ * then, which sets O_NONBLOCK on a description that others share. Nothing of ours writes there.
+ */
+function withholdStderr(): void {
+  const value = { fd: 2, isTTY: false, write: (text: string) => writeSync(2, text) > 0 };
+  Object.defineProperty(process, 'stderr', { value, configurable: true });
+}
+
+withholdStderr();
 void runProgram(process.argv.slice(2), createContext()).then((status) => {
   process.exitCode = status;
 });

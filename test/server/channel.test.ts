@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { routes, STDIN_WINDOW } from '../../src/protocol/api.ts';
+import type { ExecEvent } from '../../src/protocol/events.ts';
+import {
+  createEventParser,
+  formatJsonFrame,
+  formatOutputFrame,
+  formatStdinHead,
+  type ChannelRequest,
+} from '../../src/protocol/frames.ts';
+import { callApi, readDaemon } from '../support/api.ts';
+import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
+import { openHome, type Home } from '../support/home.ts';
+
+let home: Home;
+let sandbox: string;
+
+beforeAll(async () => {
+  home = await openHome();
+  sandbox = await home.createSandbox();
+});
+
+afterAll(() => home.close());
+
+const UPGRADE = `GET ${routes.channel} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: sbx-frames\r\n`;
+
+function open(head = `${UPGRADE}\r\n`): Socket {
+  const socket = connect(readDaemon(home).socket);
+  socket.write(head);
+  return socket;
+}
+
+/** All that the daemon says until it closes. */
+async function readAll(socket: Socket): Promise<Buffer> {
+  return Buffer.concat(await socket.toArray());
+}
+
+/** The events behind the head of the answer. */
+function toEvents(answer: Buffer): ExecEvent[] {
+  const end = answer.indexOf('\r\n\r\n');
+  expect(answer.toString('latin1', 0, end)).toMatch(/^HTTP\/1\.1 101 /);
+  const events: ExecEvent[] = [];
+  createEventParser((event) => {
+    events.push(
+      'bytes' in event && Buffer.isBuffer(event.bytes)
+        ? ({ ...event, bytes: Buffer.from(event.bytes) } as ExecEvent)
+        : event,
+    );
+  }).push(answer.subarray(end + 4));
+  return events;
+}
+
+const start = (argv: readonly string[], more: object = {}): ChannelRequest => ({
+  type: 'start',
+  id: randomUUID(),
+  sandbox,
+  argv,
+  ...more,
+});
+
+const frame = (request: object): Buffer => formatJsonFrame(request as ChannelRequest);
+const input = (offset: number, bytes: Buffer): Buffer =>
+  Buffer.concat([formatStdinHead(offset, bytes.length), bytes]);
+
+const json = (text: string): Buffer => {
+  const head = Buffer.from([0, 0, 0, 0, 0]);
+  head.writeUInt32BE(text.length, 1);
+  return Buffer.concat([head, Buffer.from(text)]);
+};
+
+const output = formatOutputFrame({
+  type: 'stdout',
+  position: 1,
+  offset: 0,
+  time: 0,
+  bytes: Buffer.from('x'),
+});
+
+describe('a channel that says what it may not', () => {
+  it.each([
+    ['a request before the start', frame({ type: 'signal', signal: 'TERM' }), 'The exec has not started'],
+    ['stdin before the start', input(0, Buffer.from('x')), 'The exec has not started'],
+    ['output', output, 'stdout comes from the server'],
+    ['a request that there is none of', frame({ type: 'dance' }), 'There is no request dance'],
+    ['a request without a type', frame({}), 'There is no request undefined'],
+    [
+      'a start without a command',
+      frame({ type: 'start', id: randomUUID() }),
+      "start must have required property 'argv'",
+    ],
+    [
+      'a start with a field of nobody',
+      frame({ type: 'start', id: randomUUID(), argv: ['true'], colour: 1 }),
+      'additional properties',
+    ],
+    ['no JSON', json('{'), 'JSON'],
+    ['JSON that is no object', json('null'), ''],
+    ['a frame of no kind', Buffer.from([7, 0, 0, 0, 1, 0]), 'A frame is of the kind 7'],
+    [
+      'a frame larger than any request',
+      Buffer.from([0, 0xff, 0xff, 0xff, 0xff]),
+      'A frame has 4294967295 bytes',
+    ],
+  ])('gets an error and its end: %s', async (_what, bytes, words) => {
+    const socket = open();
+    socket.write(bytes);
+    const events = toEvents(await readAll(socket));
+    expect(events).toMatchObject([{ type: 'error', error: { code: 'invalid_argument' } }]);
+    expect(JSON.stringify(events)).toContain(words.replaceAll('"', '\\"'));
+  });
+
+  it.each([
+    ['a second start', () => frame(start(['true'])), 'A channel starts one exec'],
+    ['stdin that begins too late', () => input(5, Buffer.from('x')), 'stdin stands at offset 0, not at 5'],
+    [
+      'more stdin than the server takes',
+      () => input(0, Buffer.alloc(STDIN_WINDOW + 128 * 1024)),
+      'stdin may be sent up to offset',
+    ],
+    [
+      'stdin after its end',
+      () => Buffer.concat([frame({ type: 'stdin_end', offset: 0 }), input(0, Buffer.from('x'))]),
+      'Cannot write to stdin: it was ended',
+    ],
+    [
+      'an acknowledgement of nothing known',
+      () => frame({ type: 'ack', stdout: -1 }),
+      'ack/stdout must be >= 0',
+    ],
+  ])('gets an error, and its exec ends: %s', async (_what, make, words) => {
+    const socket = open();
+    socket.write(frame(start(['sh', '-c', 'sleep 300'], { stdin: 'pipe', kill_after_ms: 100 })));
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes('"hello"')) await once(socket, 'data');
+    socket.write(make());
+    await once(socket, 'close');
+    const events = toEvents(Buffer.concat(chunks));
+    expect(events.at(-1)).toMatchObject({
+      type: 'error',
+      error: { message: expect.stringContaining(words) },
+    });
+  });
+});
+
+describe('the route of channels', () => {
+  it('wants an upgrade', async () => {
+    const { status, body } = await callApi(home, 'GET', { path: routes.channel });
+    expect({ status, body }).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
+  });
+
+  it('wants the upgrade to frames', async () => {
+    const answer = await readAll(open(`${UPGRADE.replace('sbx-frames', 'websocket')}\r\n`));
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 .*sbx-frames/s);
+  });
+
+  it('wants the protocol of this server', async () => {
+    const answer = await readAll(open(`${UPGRADE}sbx-protocol: 99\r\n\r\n`));
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 426 .*protocol_mismatch/s);
+  });
+
+  it('leaves other routes as they are for those who offer an upgrade, as curl does', async () => {
+    const head = `GET ${routes.version} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`;
+    const answer = await readAll(open(head));
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 .*"protocol":1/s);
+  });
+
+  it('takes frames byte by byte, and many in one write', async () => {
+    const socket = open();
+    for (const byte of frame(start(['cat'], { stdin: 'pipe' }))) socket.write(Buffer.from([byte]));
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes('"hello"')) await once(socket, 'data');
+    const letters = Array.from({ length: 5000 }, (_, at) => input(at, Buffer.from('x')));
+    socket.write(Buffer.concat([...letters, frame({ type: 'stdin_end', offset: 5000 })]));
+    await once(socket, 'close');
+    const events = toEvents(Buffer.concat(chunks));
+    expect(events.at(-1)).toMatchObject({ type: 'exit', exit: { code: 0 }, bytes: { stdout: 5000 } });
+  });
+
+  it('ends the command of a client that leaves', async () => {
+    const mark = makeMark();
+    const socket = open();
+    socket.write(frame(start(['sh', '-c', `echo ${mark}; sleep 300`], { kill_after_ms: 100 })));
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes(mark)) await once(socket, 'data');
+    expect(findGuests(mark)).not.toEqual([]);
+    socket.destroy();
+    await waitForGuestsToEnd(mark);
+  });
+
+  it('forgets a client that leaves before it has said anything', async () => {
+    for (const head of [UPGRADE.slice(0, 20), `${UPGRADE}\r\n`]) {
+      const socket = open(head);
+      await once(socket, 'connect');
+      socket.destroy();
+    }
+    const { body } = await callApi(home, 'GET', { path: routes.health });
+    expect(body).toMatchObject({ running: 0 });
+  });
+});

@@ -79,7 +79,7 @@ export class ExecStdin {
     await new Promise<void>((resolve, reject) => {
       const proceed = (): void => {
         body.resume();
-        if (this.#isClosed) resolve();
+        if (this.#isClosed && !this.#isEnded) resolve();
       };
       this.#waiting.add(proceed);
       body.on('data', (chunk: Buffer) => {
@@ -98,7 +98,7 @@ export class ExecStdin {
       body.on('error', () => {
         resolve();
       });
-      if (this.#isClosed) resolve();
+      if (this.#isClosed && !this.#isEnded) resolve();
       body.once('close', () => this.#waiting.delete(proceed));
     });
   }
@@ -117,7 +117,8 @@ export class ExecStdin {
    * @throws SbxError `stdin_offset` for a gap, `stdin_ended` after the end
    */
   take(offset: number, chunk: Buffer): void {
-    if (this.#isClosed) return;
+    // Closed by its reader, that is: after an end of our own there is nothing that may follow.
+    if (this.#isClosed && !this.#isEnded) return;
     const repeated = this.#accepted - offset;
     if (repeated < 0) this.#requireOffset(offset);
     if (repeated >= chunk.length) return;

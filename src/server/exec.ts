@@ -21,6 +21,7 @@ import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
 import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
+import { toStartError } from './start-error.ts';
 import { Timers } from './timers.ts';
 
 /** After the main process has ended, how long its pipes are read on for what others write into them. */
@@ -116,7 +117,7 @@ export class Exec {
       });
       this.#run(process);
     } catch (error) {
-      this.fail(error);
+      this.fail(toStartError(error, this.sandbox));
     }
   }
 

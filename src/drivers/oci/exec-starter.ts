@@ -91,13 +91,17 @@ async function runRuntime(
   const pid = readPid(files.pid);
   if (pid === undefined) {
     tools.reaper.expectLeftovers();
-    throw toStartFailure(spec, readRuntimeErrors(files.log));
+    throw toStartFailure(spec, readWords(files, pipes));
   }
   const stat = await waitForExec(pid);
   if (stat.hasExecuted && 'code' in exit && exit.code === 0) return stat;
-  // The process ended in the runtime's own code: crun tells why in its log, runc on what would be the command's stderr.
   await tools.reaper.reap(pid);
-  throw toStartFailure(spec, readRuntimeErrors(files.log) || readWrittenErrors(pipes));
+  throw toStartFailure(spec, readWords(files, pipes));
+}
+
+/** crun tells why in its log, runc on what would be the command's stderr, where no command ever ran. */
+function readWords(files: StartFiles, pipes: ChildPipes): string {
+  return readRuntimeErrors(files.log) || readWrittenErrors(pipes);
 }
 
 function toArguments(spec: ExecSpec, files: StartFiles): string[] {

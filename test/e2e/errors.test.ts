@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, rm, rmdir, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -346,6 +346,7 @@ const CASES = {
         client.once('data', () => client.end('HTTP/1.1 500 Oh\r\ncontent-length: 5\r\n\r\nwhat?'));
       }).listen(socket);
       await once(server, 'listening');
+      await chmod(socket, 0o777);
       const stateDir = await makeDirectory('sbx-test-internal-');
       const version = String((await home.run(['version'])).stdout).split(/[ ,]/)[1];
       const file = {

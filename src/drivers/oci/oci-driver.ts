@@ -4,6 +4,7 @@ import { SbxError } from '../../protocol/errors.ts';
 import { PollWatcher } from '../../posix/poll-watcher.ts';
 import type { Driver, ExecProcess, ExecSpec, SandboxSpec } from '../driver.ts';
 import { checkArguments } from './argument-limit.ts';
+import { createCgroupEntry } from './cgroup-entry.ts';
 import { ChildReaper } from './child-reaper.ts';
 import { toDiskError } from './disk-full.ts';
 import { startProcess, type ExecTools } from './exec-starter.ts';
@@ -53,6 +54,7 @@ export class OciDriver implements Driver {
   readonly #tools: ExecTools;
   readonly #ids: IdMap;
   readonly #limits: readonly object[];
+  readonly #beginCgroupEntry: () => void;
 
   constructor({ layout, runtime, host, base, log }: OciDriverParts) {
     this.runtime = runtime.name;
@@ -60,6 +62,7 @@ export class OciDriver implements Driver {
     this.#layout = layout;
     this.#ids = host.ids;
     this.#limits = host.limits;
+    this.#beginCgroupEntry = host.cgroupParent === undefined ? () => undefined : createCgroupEntry();
     this.#sandboxes = new Sandboxes({ layout, runtime, reaper: this.#reaper, host, base });
     this.#tools = {
       reaper: this.#reaper,
@@ -82,6 +85,7 @@ export class OciDriver implements Driver {
   }
 
   async startExec(spec: ExecSpec): Promise<ExecProcess> {
+    this.#beginCgroupEntry();
     checkArguments(spec);
     const user = await this.#findUser(spec);
     requireIds(user, this.#ids);

@@ -38,14 +38,14 @@ interface Start {
  * @throws SbxError `daemon_failed`, `state_dir_unusable`
  */
 export async function startDaemon<T>(options: DaemonOptions, find: () => Promise<T | undefined>): Promise<T> {
-  const begun = Date.now();
+  const begun = performance.now();
   let start = spawnDaemon(options);
   try {
     for (;;) {
       await sleep(start.child.exitCode === 0 ? LOCKED_MS : 10);
       const found = await find();
       if (found !== undefined) return found;
-      start = checkStart(start, options, Date.now() - begun);
+      start = checkStart(start, options, performance.now() - begun);
     }
   } finally {
     start.child.unref();

@@ -32,7 +32,7 @@ export interface DaemonOptions {
 export class Daemon {
   readonly #options: DaemonOptions;
   readonly #instance = randomUUID();
-  readonly #startedAt = Date.now();
+  readonly #startedAt = performance.now();
   readonly #sandboxes: SandboxRegistry;
   readonly #execs: ExecRegistry;
   readonly #app: FastifyInstance;
@@ -127,7 +127,7 @@ export class Daemon {
       protocol: PROTOCOL,
       version: this.#options.version,
       pid: process.pid,
-      uptime_ms: Date.now() - this.#startedAt,
+      uptime_ms: Math.round(performance.now() - this.#startedAt),
       runtime: this.#options.driver.runtime,
       sandboxes: this.#sandboxes.size,
       running: this.#execs.runningCount,

@@ -1,0 +1,71 @@
+import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeDirectory } from '../support/caller.ts';
+import { findDaemons } from '../support/daemons.ts';
+import { openHome, type Home } from '../support/home.ts';
+import { MODES, runShell } from '../support/shell.ts';
+
+let home: Home;
+let sandbox: string;
+
+beforeAll(async () => {
+  home = await openHome();
+  sandbox = await home.createSandbox();
+});
+
+afterAll(() => home.close());
+
+describe.each(MODES)('with 64 descriptors, $mode', ({ flags }) => {
+  it('a command runs, also one that carries much', async () => {
+    const script = `ulimit -n 64; head -c 10000000 /dev/zero | sbx exec ${flags.join(' ')} ${sandbox} cat | wc -c`;
+    expect(await runShell(home, script)).toEqual({ stdout: '10000000\n', stderr: '', exitCode: 0 });
+  });
+});
+
+describe('a daemon with 64 descriptors', () => {
+  it('gives each of 40 commands at once its own output, or says what there is too few of; and goes on', async () => {
+    const cold = await openHome();
+    const start = await runShell(cold, 'ulimit -n 64; sbx create box');
+    expect(start).toEqual({ stdout: 'box\n', stderr: '', exitCode: 0 });
+    const script = `for i in $(seq 40); do
+        { out=$(sbx exec --stream box sh -c "sleep 0.3; echo $i" 2>/dev/null); echo "$i $? $out"; } &
+      done; wait`;
+    const { stdout } = await runShell(cold, script);
+    const lines = stdout.trim().split('\n');
+    expect(lines).toHaveLength(40);
+    for (const line of lines) expect(line).toMatch(/^(\d+) 0 \1$|^\d+ 125 $/);
+    const after = await cold.run(['exec', 'box', 'echo', 'on']);
+    expect(after).toMatchObject({ stdout: 'on\n', stderr: '', exitCode: 0 });
+    await cold.close();
+  });
+});
+
+describe('a place for the state that is read-only', () => {
+  it('is named, with what to do', async () => {
+    const place = await makeDirectory('sbx-test-readonly-');
+    await execa('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', place]);
+    const stateDir = join(place, 'state');
+    const { stdout, stderr, exitCode } = await home.run(['ls'], {
+      env: { ...home.env, SBX_STATE_DIR: stateDir },
+    });
+    await execa('umount', [place]);
+    await rmdir(place);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+    expect(stderr).toMatch(/^sbx: .*EROFS.*\nsbx: hint: .*SBX_STATE_DIR.*\n$/);
+    expect(stderr).toContain(stateDir);
+    expect(findDaemons(stateDir)).toEqual([]);
+  });
+});
+
+it('a home that is not there is made no more of than it needs', async () => {
+  const place = await makeDirectory('sbx-test-nohome-');
+  const env = { ...home.env, HOME: join(place, 'gone') };
+  expect(await home.run(['exec', sandbox, 'echo', 'hi'], { env })).toMatchObject({
+    stdout: 'hi\n',
+    exitCode: 0,
+  });
+  await mkdir(join(place, 'gone'));
+  await rm(place, { recursive: true });
+});

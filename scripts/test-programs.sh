@@ -23,6 +23,7 @@ need ps procps
 need groff groff-base
 need crun crun
 need runc runc
+need strace strace
 need newuidmap uidmap
 # What people use in sandboxes and with them.
 need git git

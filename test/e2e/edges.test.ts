@@ -59,6 +59,19 @@ describe('a place for the state that is read-only', () => {
   });
 });
 
+describe('a place for the state whose file system has no locks', () => {
+  it('is named, with what to do', async () => {
+    const cold = await openHome();
+    // As on NFS without its lock daemon: the kernel itself gives the answer.
+    const refuse = 'strace -qq -f -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK';
+    const { stdout, stderr, exitCode } = await runShell(cold, `exec ${refuse} sbx serve`);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+    expect(stderr).toMatch(/^sbx: Cannot lock .*ENOLCK\nsbx: hint: .*SBX_STATE_DIR.*\n$/);
+    expect(stderr).toContain(join(cold.stateDir, 'lock'));
+    await cold.close();
+  });
+});
+
 it('a home that is not there is made no more of than it needs', async () => {
   const place = await makeDirectory('sbx-test-nohome-');
   const env = { ...home.env, HOME: join(place, 'gone') };

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { enterNamespaces } from '../../drivers/oci/enter-namespaces.ts';
 import { openOciDriver } from '../../drivers/oci/open-driver.ts';
 import { acquireFileLock, adoptFileLock, type FileLock } from '../../posix/file-lock.ts';
+import { SbxError } from '../../protocol/errors.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { Daemon } from '../../server/daemon.ts';
 import { findStateDir, requireAbsolute } from '../../state/location.ts';
@@ -51,14 +52,25 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   };
   preparePrivateDirectory(options.stateDir, uid);
   const entry = parseEntry(env[ENTRY_VARIABLE]);
-  const lock =
-    entry === undefined ? acquireFileLock(join(options.stateDir, 'lock')) : adoptFileLock(entry.lock);
+  const lock = entry === undefined ? takeLock(join(options.stateDir, 'lock')) : adoptFileLock(entry.lock);
   // Another daemon of this directory lives.
   if (lock === undefined) return 0;
   if (uid !== 0) return enterAsRoot(options, lock, context);
   await serve(options, entry?.uid ?? uid, context);
   lock.release();
   return 0;
+}
+
+/** Undefined where another daemon has it. @throws SbxError `state_dir_unusable` on a file system without locks */
+function takeLock(path: string): FileLock | undefined {
+  try {
+    return acquireFileLock(path);
+  } catch (cause) {
+    throw new SbxError('state_dir_unusable', `Cannot lock ${path}: ${(cause as Error).message}`, {
+      cause,
+      hint: 'Choose a directory on a disk of this machine with SBX_STATE_DIR',
+    });
+  }
 }
 
 /** A plain user's daemon starts anew where this user is root: in a user namespace of its own. */

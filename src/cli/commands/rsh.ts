@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { SbxError } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
+import { showWholeUsage } from '../options/help-usage.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
 import { toSentEnvironment } from '../rsh/sent-environment.ts';
 import { toShellArgv } from '../rsh/shell-argv.ts';
@@ -49,7 +50,7 @@ export function parseRsh(args: readonly string[], context: Context): RshOptions 
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   if (args[0] === '--help' || args[0] === '-h') {
-    await context.print(createRshCommand().helpInformation());
+    await context.print(showWholeUsage(createRshCommand()).helpInformation());
     return 0;
   }
   const options = parseRsh(args, context);

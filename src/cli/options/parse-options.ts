@@ -1,5 +1,6 @@
 import { CommanderError, type Command } from 'commander';
 import { SbxError } from '../../protocol/errors.ts';
+import { showWholeUsage } from './help-usage.ts';
 
 /** What the words of a command line left after its options. */
 export interface ParsedWords<Flags> {
@@ -12,7 +13,9 @@ export function parseWords<Flags extends object>(
   command: Command,
   args: readonly string[],
 ): ParsedWords<Flags> {
-  command.exitOverride().configureOutput({ writeErr: () => undefined });
+  showWholeUsage(command)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
   try {
     command.parse(args, { from: 'user' });
   } catch (error) {

@@ -73,7 +73,7 @@ describe.each([{ subordinateIds: true }, { subordinateIds: false }])(
         process.kill(pid, 'SIGKILL');
       const result = await home.run(['exec', sandbox, 'true']);
       expect(result).toMatchObject({ exitCode: 125, stdout: '' });
-      expect(result.stderr).toContain('not running');
+      expect(result.stderr).toContain(`Cannot exec in "${sandbox}": the sandbox is stopped`);
       expect(await home.run(['rm', sandbox])).toMatchObject({ exitCode: 0, stderr: '' });
     });
   },

@@ -116,8 +116,9 @@ describe('a channel that says what it may not', () => {
     ['a second start', () => frame(start(['true'])), 'A channel starts one exec'],
     ['stdin that begins too late', () => input(5, Buffer.from('x')), 'stdin stands at offset 0, not at 5'],
     [
+      // More than the server holds and the largest pipe together: the command may have started by then.
       'more stdin than the server takes',
-      () => input(0, Buffer.alloc(STDIN_WINDOW + 128 * 1024)),
+      () => input(0, Buffer.alloc(4 * STDIN_WINDOW)),
       'stdin may be sent up to offset',
     ],
     [
@@ -137,7 +138,9 @@ describe('a channel that says what it may not', () => {
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     while (!Buffer.concat(chunks).includes('"hello"')) await once(socket, 'data');
     socket.write(make());
-    await once(socket, 'close');
+    // What was not read of it fails with EPIPE here.
+    socket.on('error', () => undefined);
+    await new Promise((resolve) => socket.once('close', resolve));
     const events = toEvents(Buffer.concat(chunks));
     expect(events.at(-1)).toMatchObject({
       type: 'error',

@@ -59,6 +59,40 @@ export function formatOutputFrame({ type, position, offset, time, bytes }: Outpu
   return frame;
 }
 
+/** What the head of a frame with output says. `position` is that after its last byte. */
+export interface OutputHead extends Omit<OutputEvent, 'bytes'> {
+  /** Bytes of output that follow. */
+  readonly length: number;
+}
+
+/** Bytes that stand before the output in a frame. */
+export const OUTPUT_HEAD_BYTES = HEAD + 3 * NUMBER;
+
+/** Writes what stands before the output at `at`, for who leaves the bytes themselves where they are. */
+export function writeOutputHead(target: Buffer, at: number, head: OutputHead): void {
+  target[at] = KINDS[head.type];
+  target.writeUInt32BE(OUTPUT_HEAD_BYTES - HEAD + head.length, at + 1);
+  target.writeUIntBE(head.position, at + HEAD, NUMBER);
+  target.writeUIntBE(head.offset, at + HEAD + NUMBER, NUMBER);
+  target.writeUIntBE(head.time, at + HEAD + 2 * NUMBER, NUMBER);
+}
+
+/** The head at `at` of bytes that are used up to `end`; undefined where no whole head of output stands there. */
+export function parseOutputHead(bytes: Buffer, at: number, end: number): OutputHead | undefined {
+  if (end - at < OUTPUT_HEAD_BYTES) return undefined;
+  const [type] = DATA_KINDS[bytes[at] as number] ?? [];
+  if (type === undefined || type === 'stdin') return undefined;
+  const length = bytes.readUInt32BE(at + 1) + HEAD - OUTPUT_HEAD_BYTES;
+  if (length <= 0 || length > MAX_FRAME_BYTES) return undefined;
+  return {
+    type,
+    position: bytes.readUIntBE(at + HEAD, NUMBER),
+    offset: bytes.readUIntBE(at + HEAD + NUMBER, NUMBER),
+    time: bytes.readUIntBE(at + HEAD + 2 * NUMBER, NUMBER),
+    length,
+  };
+}
+
 /** What stands before `length` bytes of stdin. */
 export function formatStdinHead(offset: number, length: number): Buffer {
   return startFrame({ kind: KINDS.stdin, numbers: [offset], length }, 0);

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
 import type { OutputStream, StreamBytes } from '../../src/protocol/events.ts';
 import type { LogPiece } from '../../src/server/exec-log.ts';
 import type { StoredOutput } from '../../src/server/stored-output.ts';
@@ -11,6 +13,15 @@ export interface Write {
   readonly time: number;
 }
 
+/** Writes of any size, small ones most often. */
+export const writes = fc.array(
+  fc.record({
+    stream: fc.constantFrom<OutputStream>('stdout', 'stderr'),
+    length: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 3000, max: 64 * 1024 })),
+    time: fc.integer({ min: 0, max: 2 ** 41 }),
+  }),
+  { maxLength: 60 },
+);
 /** Bytes that say where they are: no two places of 256 KiB look the same. */
 export function someBytes(position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
@@ -89,5 +100,18 @@ export async function readStream(
   return pieces;
 }
 
-/** Files that this process has open. */
-export const countDescriptors = (): number => readdirSync('/proc/self/fd').length;
+/** Files under a directory, deleted ones too, that this process has open. */
+export function countDescriptors(directory: string): number {
+  const paths = readdirSync('/proc/self/fd').map((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return ''; // that of the listing itself
+    }
+  });
+  return paths.filter((path) => path.startsWith(directory)).length;
+}
+
+/** Bytes of the files in a directory. */
+export const sizeOf = (directory: string): number =>
+  readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);

@@ -12,7 +12,8 @@ import { deleteSegment, SegmentWriter } from './stored-segment-writer.ts';
 export interface StoredLogOptions {
   /**
    * Bytes of the files of both streams together, heads of frames (23 bytes each) included. They are never more than
-   * this (below 256 KiB: than 128 KiB more), and when the oldest were deleted at most a sixteenth or 64 KiB less.
+   * this, or than 129 KiB where that is more; when the oldest were deleted they are at most a sixteenth of this, or
+   * 64 KiB, less. A deleted file that a reader has open takes its place on the disk until the reader goes on.
    */
   readonly capBytes: number;
 }

@@ -13,7 +13,7 @@ export {
 } from './client/api.ts';
 export { findDaemon, openDaemon, stopDaemon, type DaemonOptions, type Found } from './client/daemon.ts';
 export { ExecSession, type ExecSessionOptions, type OutputTarget } from './client/exec-session.ts';
-export { createLocalTransport } from './client/local-transport.ts';
+export { createLocalTransport, createTransport } from './client/http-transport.ts';
 export type { StdinSource } from './client/stdin-source.ts';
 export type { Connection, Transport } from './client/transport.ts';
 export type {

@@ -1,6 +1,11 @@
 import { parseErrorBody, SbxError } from '../protocol/errors.ts';
 import type { Answer, Connection, RequestOptions } from './transport.ts';
 
+/** What a proxy says of a server that it does not get an answer from. */
+const PROXY_STATUSES: ReadonlySet<number> = new Set([502, 503, 504]);
+
+const NOT_OURS = 'What answers there is no sbx server: check the address, and the proxies before it';
+
 /** Sends a request and gives the JSON of its answer. @throws SbxError what the server says went wrong */
 export async function requestJson(connection: Connection, options: RequestOptions): Promise<unknown> {
   return parseAnswer(await connection.request(options));
@@ -8,8 +13,13 @@ export async function requestJson(connection: Connection, options: RequestOption
 
 /** @throws SbxError for an answer that is an error, or that is no JSON */
 export function parseAnswer({ status, body }: Answer): unknown {
-  if (status >= 400) throw parseFailure(status, body);
-  return body.length === 0 ? undefined : JSON.parse(body.toString());
+  if (status >= 300) throw parseFailure(status, body);
+  if (body.length === 0) return undefined;
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    throw parseFailure(status, body);
+  }
 }
 
 export function parseFailure(status: number, body: Buffer): SbxError {
@@ -20,6 +30,15 @@ export function parseFailure(status: number, body: Buffer): SbxError {
   } catch {
     // Whatever answered is not our server; its words are shown below.
   }
-  const words = body.toString().slice(0, 200);
-  return new SbxError('internal', `The server answered ${status}: ${JSON.stringify(words)}`);
+  const words = JSON.stringify(body.toString().slice(0, 200));
+  if (PROXY_STATUSES.has(status)) {
+    return new SbxError(
+      'server_unreachable',
+      `A proxy cannot reach the server, it answered ${status}: ${words}`,
+      {
+        hint: 'Check that the server runs, and where the proxy looks for it',
+      },
+    );
+  }
+  return new SbxError('internal', `The server answered ${status}: ${words}`, { hint: NOT_OURS });
 }

@@ -1,30 +1,32 @@
 import { toLost } from './lost.ts';
 import type { Connection, Transport } from './transport.ts';
 
-/** The connections of one exec: each ends with it, also one that is opened while it ends. */
+/** The connections of one exec: each ends with it, also one that is being opened. */
 export class Connections {
   readonly #transport: Transport;
   readonly #open = new Set<Connection>();
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(transport: Transport) {
     this.#transport = transport;
   }
 
   async open(): Promise<Connection> {
-    if (this.#hasClosed()) throw toLost('it was closed here');
-    const connection = await this.#transport.connect();
+    const { signal } = this.#closing;
+    if (signal.aborted) throw toLost('it was closed here');
+    const connection = await this.#transport.connect(signal);
     this.#open.add(connection);
-    if (this.#hasClosed()) connection.close();
+    if (hasAborted(signal)) connection.close();
     return connection;
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
     for (const connection of this.#open) connection.close();
   }
+}
 
-  #hasClosed(): boolean {
-    return this.#isClosed;
-  }
+/** It may have changed since it was asked last. */
+function hasAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

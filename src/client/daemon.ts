@@ -5,7 +5,7 @@ import { SbxError } from '../protocol/errors.ts';
 import { readDaemonFile, type DaemonFile } from '../state/daemon-file.ts';
 import { isPrivateDirectory } from '../state/private-directory.ts';
 import { requestStop } from './api.ts';
-import { createLocalTransport } from './local-transport.ts';
+import { createLocalTransport } from './http-transport.ts';
 import type { Connection, Transport } from './transport.ts';
 
 export interface DaemonOptions {
@@ -88,10 +88,11 @@ async function isUsable(found: Found, options: DaemonOptions): Promise<boolean> 
 function withFirst(transport: Transport, first: Connection): Transport {
   let spare: Connection | undefined = first;
   return {
-    connect: () => {
+    ...transport,
+    connect: (signal) => {
       const connection = spare;
       spare = undefined;
-      return connection === undefined ? transport.connect() : Promise.resolve(connection);
+      return connection?.isOpen ? Promise.resolve(connection) : transport.connect(signal);
     },
   };
 }

@@ -1,7 +1,17 @@
 /** What the client needs of a road to a server. A new kind of road is a new adapter of this port. */
 export interface Transport {
-  /** A connection of its own. @throws SbxError `server_unreachable` */
-  connect(): Promise<Connection>;
+  /** Where the server is, as it is shown to people: `unix:///path`, `http://host:port`, `https://host:port`. */
+  readonly address: string;
+  /**
+   * A Unix socket: whatever ends it ends it for both sides at once, so that nothing is sent to keep it alive, and a
+   * server waits a short while only for a client that has gone.
+   */
+  readonly isLocal: boolean;
+  /**
+   * A connection of its own. An attempt ends by itself, or when `signal` aborts it.
+   * @throws SbxError `server_unreachable`
+   */
+  connect(signal?: AbortSignal): Promise<Connection>;
 }
 
 export interface RequestOptions {
@@ -56,6 +66,11 @@ export interface Upload {
  * A connection that breaks rejects what is under way with `SbxError` `server_unreachable`.
  */
 export interface Connection {
+  /**
+   * False once the peer has closed it, or is to close it behind its last answer, and once it has failed or was closed
+   * here. A proxy closes connections that are idle: ask this before one is used again.
+   */
+  readonly isOpen: boolean;
   request(options: RequestOptions): Promise<Answer>;
   /** For an answer without a known end, such as an event stream. */
   stream(options: RequestOptions): Promise<StreamAnswer>;

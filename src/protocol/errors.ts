@@ -24,6 +24,11 @@ export const ERRORS = {
     exit: SBX_FAILED,
     hint: 'Pass other bytes on stdin or in a file',
   },
+  invalid_host: {
+    http: 400,
+    exit: SBX_FAILED,
+    hint: 'Addresses look like unix:///path/to.sock, http://host:port or https://host:port',
+  },
   env_unset: { http: 400, exit: SBX_FAILED, hint: 'Set it, or give a value: -e NAME=VALUE' },
   env_file_unreadable: { http: 0, exit: SBX_FAILED, hint: 'Check the path and its permissions' },
   sandbox_not_found: { http: 404, exit: SBX_FAILED, hint: 'List yours with: sbx ls' },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExecSession } from '../../src/client/exec-session.ts';
-import { createLocalTransport } from '../../src/client/local-transport.ts';
+import { createLocalTransport } from '../../src/client/http-transport.ts';
 import type { StdinSource } from '../../src/client/stdin-source.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import { routes } from '../../src/protocol/api.ts';

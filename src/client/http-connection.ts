@@ -1,93 +1,95 @@
-import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { Socket } from 'node:net';
 import { PROTOCOL } from '../protocol/api.ts';
-import { SbxError } from '../protocol/errors.ts';
 import { ResponseParser, type ResponseHead } from './http-parser.ts';
+import { openSocket, toHostHeader } from './open-socket.ts';
+import { collectAnswer, openAnswer, type PendingAnswer } from './pending-answer.ts';
+import type { ServerAddress } from './server-address.ts';
 import type {
   Answer,
   Connection,
   RequestOptions,
   StreamAnswer,
-  Transport,
   UpgradedConnection,
   UpgradeOptions,
   Upload,
 } from './transport.ts';
 
-/**
- * HTTP/1.1 over a Unix socket, on node:net alone: node:http would cost each command more start-up than all else of
- * ours together.
- */
-export function createLocalTransport(socketPath: string): Transport {
-  return {
-    connect: async () => {
-      const connection = new LocalConnection(socketPath);
-      await connection.opened;
-      return connection;
-    },
-  };
+export interface HttpConnectionOptions {
+  readonly address: ServerAddress;
+  /** Makes the error for people of what went wrong on the way. */
+  readonly toError: (cause: Error) => Error;
+  /** Ends an attempt to connect that is under way. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-function unreachable(path: string, cause: Error): SbxError {
-  return new SbxError('server_unreachable', `Cannot reach the server at unix://${path}: ${cause.message}`, {
-    cause,
-  });
-}
-
-/** What waits for the answer that is under way. */
-interface Pending {
-  head(head: ResponseHead): void;
-  body(chunk: Buffer): void;
-  end(): void;
-  fail(error: Error): void;
-}
-
-/** What may wait in the socket while more of an upload is read, in bytes. */
-const QUEUED = 256 * 1024;
-
+/** What is small enough to be copied, in bytes. */
 const SMALL = 4096;
 
-/** One buffer for what all connections read: each read is parsed before the next. */
-const readBuffer = Buffer.allocUnsafeSlow(128 * 1024);
+/**
+ * Connects, and speaks HTTP/1.1 from then on.
+ * @throws what `toError` makes of it where nobody listens
+ */
+export async function openHttpConnection(options: HttpConnectionOptions): Promise<Connection> {
+  // Nothing comes before anything was asked.
+  let receive = (_bytes: Buffer): void => undefined;
+  const take = (bytes: Buffer): void => {
+    receive(bytes);
+  };
+  const { address, signal, toError } = options;
+  const socket = await openSocket({ address, take, signal }).catch((error: unknown) => {
+    throw toError(error as Error);
+  });
+  const connection = new HttpConnection(socket, options);
+  receive = (bytes) => {
+    connection.take(bytes);
+  };
+  return connection;
+}
 
-class LocalConnection implements Connection {
-  /** Rejects where nobody listens. */
-  readonly opened: Promise<void>;
+class HttpConnection implements Connection {
   readonly #socket: Socket;
-  readonly #path: string;
+  readonly #parser = this.#createParser();
+  readonly #toError: (cause: Error) => Error;
+  readonly #host: string;
+  readonly #prefix: string;
   /** Requests without their answers, which come in the same order. */
-  readonly #pending: Pending[] = [];
+  readonly #pending: PendingAnswer[] = [];
   #failure: Error | undefined;
+  /** The server has said that it closes the connection behind its answer. */
+  #isLast = false;
 
-  constructor(path: string) {
-    this.#path = path;
-    const parser = this.#createParser();
-    const callback = (length: number): boolean => {
-      try {
-        parser.push(readBuffer.subarray(0, length));
-      } catch (error) {
-        this.#fail(error as Error);
-      }
-      return true;
-    };
-    const onread = { buffer: readBuffer, callback };
-    this.#socket = new Socket({ onread, writableHighWaterMark: QUEUED } as SocketConstructorOpts).connect({
-      path,
+  constructor(socket: Socket, { address, toError }: HttpConnectionOptions) {
+    this.#socket = socket;
+    this.#toError = toError;
+    this.#host = toHostHeader(address);
+    this.#prefix = address.kind === 'tcp' ? address.prefix : '';
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => {
+      if (!this.#parser.finish()) this.#fail(new Error('the server closed the connection'));
     });
-    this.opened = new Promise((resolve, reject) => {
-      this.#socket.once('connect', resolve);
-      this.#socket.on('error', (error) => {
-        const failure = this.#fail(error);
-        reject(failure);
-      });
-    });
-    this.#socket.on('close', () => {
-      if (!parser.finish()) this.#fail(new Error('the server closed the connection'));
-    });
+    if (socket.destroyed) this.#fail(new Error('the server closed the connection'));
+  }
+
+  get isOpen(): boolean {
+    const { destroyed, readable, writable } = this.#socket;
+    return this.#failure === undefined && !this.#isLast && !destroyed && readable && writable;
+  }
+
+  /** Takes what the socket has read. */
+  take(bytes: Buffer): void {
+    try {
+      this.#parser.push(bytes);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
   }
 
   #createParser(): ResponseParser {
     return new ResponseParser({
-      head: (head) => this.#pending[0]?.head(head),
+      head: (head) => {
+        this.#isLast ||= isLastAnswer(head);
+        this.#pending[0]?.head(head);
+      },
       body: (chunk) => this.#pending[0]?.body(chunk),
       end: () => this.#pending.shift()?.end(),
     });
@@ -96,14 +98,14 @@ class LocalConnection implements Connection {
   request(options: RequestOptions): Promise<Answer> {
     return this.#begin((pending) => {
       this.#send(options);
-      return collect(pending);
+      return collectAnswer(pending);
     });
   }
 
   stream(options: RequestOptions): Promise<StreamAnswer> {
     return this.#begin((pending) => {
       this.#send(options);
-      return open(pending);
+      return openAnswer(pending);
     });
   }
 
@@ -113,7 +115,7 @@ class LocalConnection implements Connection {
       this.#write(
         `${this.#head('POST', path)}content-type: application/octet-stream\r\ntransfer-encoding: chunked\r\n\r\n`,
       );
-      return collect(pending);
+      return collectAnswer(pending);
     });
     const settle = (): void => {
       isAnswered = true;
@@ -139,7 +141,7 @@ class LocalConnection implements Connection {
     const answer = this.#begin((pending) => {
       const head = `${this.#head('GET', path)}connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`;
       this.#socket.write(Buffer.concat([Buffer.from(head, 'latin1'), first]));
-      return open(pending);
+      return openAnswer(pending);
     });
     return { answer, write: (pieces) => this.#writeTogether(pieces), drained: () => this.#drained() };
   }
@@ -191,7 +193,7 @@ class LocalConnection implements Connection {
     return hasRoom;
   }
 
-  #begin<T>(start: (pending: (handlers: Pending) => void) => Promise<T>): Promise<T> {
+  #begin<T>(start: (pending: (handlers: PendingAnswer) => void) => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return start((handlers) => {
       this.#pending.push(handlers);
@@ -210,7 +212,7 @@ class LocalConnection implements Connection {
   }
 
   #head(method: string, path: string): string {
-    return `${method} ${path} HTTP/1.1\r\nhost: localhost\r\nsbx-protocol: ${PROTOCOL}\r\n`;
+    return `${method} ${this.#prefix}${path} HTTP/1.1\r\nhost: ${this.#host}\r\nsbx-protocol: ${PROTOCOL}\r\n`;
   }
 
   #write(text: string): void {
@@ -220,7 +222,7 @@ class LocalConnection implements Connection {
   /** The first failure is the one that counts. */
   #fail(cause: Error): Error {
     if (this.#failure !== undefined) return this.#failure;
-    const failure = unreachable(this.#path, cause);
+    const failure = this.#toError(cause);
     this.#failure = failure;
     this.#socket.destroy();
     for (const failed of this.#pending.splice(0)) failed.fail(failure);
@@ -228,55 +230,6 @@ class LocalConnection implements Connection {
   }
 }
 
-/** The whole answer. */
-function collect(setPending: (pending: Pending) => void): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let status = 0;
-    setPending({
-      head: (head) => {
-        status = head.status;
-      },
-      body: (chunk) => chunks.push(Buffer.from(chunk)),
-      end: () => {
-        resolve({ status, body: Buffer.concat(chunks) });
-      },
-      fail: reject,
-    });
-  });
-}
-
-/** The answer as soon as its head has come. */
-function open(setPending: (pending: Pending) => void): Promise<StreamAnswer> {
-  return new Promise((resolve, reject) => {
-    const early: Buffer[] = [];
-    let onChunk = (chunk: Buffer): void => void early.push(Buffer.from(chunk));
-    const ended = new Promise<void>((resolveEnd, rejectEnd) => {
-      setPending({
-        head: ({ status }) => {
-          resolve({ status, read, readAll });
-        },
-        body: (chunk) => {
-          onChunk(chunk);
-        },
-        end: resolveEnd,
-        fail: (error) => {
-          reject(error);
-          rejectEnd(error);
-        },
-      });
-    });
-    // Whoever never reads is not told twice.
-    ended.catch(() => undefined);
-    const read = (take: (chunk: Buffer) => void): Promise<void> => {
-      for (const chunk of early.splice(0)) take(chunk);
-      onChunk = take;
-      return ended;
-    };
-    const readAll = async (): Promise<Buffer> => {
-      const body: Buffer[] = [];
-      await read((chunk) => body.push(Buffer.from(chunk)));
-      return Buffer.concat(body);
-    };
-  });
+function isLastAnswer({ headers }: ResponseHead): boolean {
+  return /(?:^|,)\s*close\s*(?:,|$)/i.test(headers.get('connection') ?? '');
 }

@@ -31,7 +31,12 @@ export const OTHER_STATUSES = [
 export const ENVIRONMENT = {
   SBX_STATE_DIR:
     'Where the state of this user lies. The default is /var/lib/sbx for root, else sbx in XDG_STATE_HOME (or ~/.local/state). It must be private to its user.',
-  SBX_RUNTIME: 'The OCI runtime to use: crun, runc or a path. The option --runtime wins over it.',
+  SBX_RUNTIME:
+    'The OCI runtime for the daemon to use: crun, runc or a path. The option --runtime wins over it. Another server, of --host or SBX_HOST, chooses itself.',
+  SBX_HOST:
+    'The server that commands are for, as with --host, which wins over it: unix:///PATH, http://HOST:PORT or https://HOST:PORT. Without one it is the daemon of this user on this machine. The commands daemon, serve, setup and doctor are always about that daemon.',
+  NODE_EXTRA_CA_CERTS:
+    'A file of certificates (PEM) of authorities that are trusted with https://, besides the usual ones.',
   TMPDIR: 'Where output of a command without --stream goes when it is larger than 8 MiB (default: /tmp).',
   NO_COLOR: 'When it is set and not empty, no colours are used.',
   PATH: 'Where the package manager is looked for first.',
@@ -50,6 +55,7 @@ export const MAIN = {
   description: [
     'A sandbox is an isolated place with its own files, processes and network. It sees the programs of this machine (/usr and /opt) read-only under a writable layer of its own, and none of its other files.',
     'A daemon that starts by itself at the first command, and goes when it is idle, owns sandboxes and execs. Sandboxes survive it.',
+    'With --host or SBX_HOST the commands exec, rsh, create, ls, inspect and rm are for another server, and no daemon is started. A server listens on a Unix socket; whoever has to reach it from elsewhere puts ssh -L, socat or a proxy before it. It asks nobody who they are: whoever reaches it can run commands with its rights, so the way to it has to be secured.',
     'Results go to stdout. What is meant for people goes to stderr, each line of it beginning with "sbx: ".',
   ],
   statuses: 'sbx exec has these; the other commands have 0 when it was done and 125 when it was not.',
@@ -76,14 +82,20 @@ export const PAGES = {
       'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
       'The environment of the command is PATH, HOME, USER, LOGNAME, SHELL, HOSTNAME and LANG=C.UTF-8, and what -e and --env-file add: nothing of the caller.',
       'Durations look like 500ms, 30s, 5m or 2h.',
+      'With --host or SBX_HOST the command runs where that server is: no daemon is looked for or started here. The server chooses the runtime, so that --runtime is refused. A path in the address, as in https://host/sbx, is put before every path of the API.',
     ],
     statuses: 'exec',
-    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME', 'TMPDIR'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR', 'SBX_RUNTIME', 'TMPDIR'],
     files: DAEMON_FILES,
     examples: [
       ['In the middle of a pipeline', 'cat access.log | sbx exec -- sort | uniq -c'],
       ['Talk with a program line by line', 'sbx exec --stream box -- python3 -u server.py'],
       ['With a limit of time; the status is then 124', 'sbx exec --timeout 30s box -- make test'],
+      [
+        'On another machine, through a tunnel of ssh',
+        'ssh -fNL /tmp/far.sock:/var/lib/sbx/sbx.sock far',
+        'sbx exec --host unix:///tmp/far.sock -- uname -n',
+      ],
       ['With a variable of the caller, as another user', 'sbx exec -e LANG -u nobody box -- env'],
     ],
     seeAlso: ['create', 'doctor', 'setup'],
@@ -92,11 +104,11 @@ export const PAGES = {
     description: [
       'It is what to set RSYNC_RSH, GIT_SSH_COMMAND or BORG_RSH to. The words are joined by spaces and given to sh -c in the sandbox, in /workspace, as ssh gives them to the shell of a user. A sandbox must be there: none is made for it.',
       'Options are as in ssh: in clusters, before the sandbox or after it, up to the first WORD or --. Of several users the first counts. In SendEnv * and ? stand for parts of names, -NAME takes one back, and a variable that is not set is passed over.',
-      'There is no connection, so -1, -2, -4, -6, -a, -B, -b, -C, -c, -E, -e, -F, -g, -I, -i, -k, -M, -m, -P, -p, -q, -S, -T, -v, -x, -y, and the names of ssh_config(5) that decide how one is made and checked, are accepted and mean nothing. No configuration file of ssh is read.',
+      'There is no connection, so -1, -2, -4, -6, -a, -B, -b, -C, -c, -E, -e, -F, -g, -I, -i, -k, -M, -m, -P, -p, -q, -S, -T, -v, -x, -y, and the names of ssh_config(5) that decide how one is made and checked, are accepted and mean nothing. No configuration file of ssh is read. The server is that of SBX_HOST where it is set.',
       'What ssh would do and a sandbox cannot is refused by name: a terminal (-t), forwarding (-A, -D, -L, -R, -W, -w, -X, -Y), going to the background (-f, -N), and -J, -K, -O, -Q, -s, -V. Without a WORD ssh would open a login shell: this is refused too.',
     ],
     statuses: 'exec',
-    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR', 'SBX_RUNTIME'],
     files: DAEMON_FILES,
     examples: [
       [
@@ -109,7 +121,7 @@ export const PAGES = {
     seeAlso: ['exec', 'create'],
   },
   create: {
-    environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR', 'SBX_RUNTIME'],
     files: DAEMON_FILES,
     examples: [
       ['A sandbox that goes by itself', 'sbx create --ttl 2h --label job=42 box'],
@@ -118,13 +130,13 @@ export const PAGES = {
     seeAlso: ['exec', 'ls', 'rm'],
   },
   ls: {
-    environment: ['SBX_STATE_DIR'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
     examples: [['Remove them all', 'sbx ls -q | xargs -r sbx rm']],
     seeAlso: ['create', 'inspect', 'rm'],
   },
   inspect: {
-    environment: ['SBX_STATE_DIR'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
     examples: [['The runtime of a sandbox', 'sbx inspect box | jq -r .runtime']],
     seeAlso: ['create', 'ls'],
@@ -133,12 +145,13 @@ export const PAGES = {
     description: [
       'Execs that run in a removed sandbox end with status 137. It removes all that it can; the status is that of the first error.',
     ],
-    environment: ['SBX_STATE_DIR'],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
     examples: [['Remove two', 'sbx rm box other']],
     seeAlso: ['create', 'ls'],
   },
   daemon: {
+    description: ['It is about the daemon of this user on this machine: SBX_HOST is ignored.'],
     statuses: [
       [0, 'it was done; with status: the daemon runs'],
       [1, 'with status: the daemon does not run'],
@@ -150,7 +163,10 @@ export const PAGES = {
     seeAlso: ['serve', 'doctor'],
   },
   serve: {
-    description: ['TERM, INT and HUP stop it. The execs that run are then ended; sandboxes survive.'],
+    description: [
+      'TERM, INT and HUP stop it. The execs that run are then ended; sandboxes survive.',
+      'SBX_HOST is ignored: this is the server.',
+    ],
     environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
     files: DAEMON_FILES,
     examples: [['Under a service manager', 'sbx serve --idle-exit 24h']],
@@ -160,6 +176,7 @@ export const PAGES = {
     description: [
       'Of the runtimes crun is preferred; runc is installed where crun is there and does not work. Where nothing is missing it only tries a sandbox. The output of the package manager goes to stderr.',
       'Installing needs root. Without a terminal to ask on, and without --yes, it fails.',
+      'It is about this machine: SBX_HOST is ignored.',
     ],
     statuses: [
       [0, 'a sandbox works here'],
@@ -173,6 +190,7 @@ export const PAGES = {
   doctor: {
     description: [
       'Each line is "ok", a "note" (commands run, but something is worth to know), or a "problem", with what to type.',
+      'It is about this machine: SBX_HOST is ignored.',
     ],
     statuses: [
       [0, 'commands can run here'],

@@ -1,7 +1,18 @@
 import type { Connection, Transport } from '../client/transport.ts';
 import { openDaemon, type DaemonOptions } from '../client/daemon.ts';
+import { createTransport } from '../client/http-transport.ts';
+import { parseServerAddress, type ServerAddress } from '../client/server-address.ts';
+import { SbxError } from '../protocol/errors.ts';
 import { findStateDir } from '../state/location.ts';
 import type { Context } from './context.ts';
+
+/** Which server a command is for, as its flags say it. */
+export interface ServerChoice {
+  /** Undefined leaves it to `SBX_HOST`, and without that to this user's daemon. */
+  readonly host?: ServerAddress | undefined;
+  /** Only where this user's daemon is meant: another server chooses itself. */
+  readonly runtime?: string | undefined;
+}
 
 /** What this user's daemon is, and how one is started. A flag beats its variable. */
 export function toDaemonOptions(context: Context, runtime?: string): DaemonOptions {
@@ -15,22 +26,38 @@ export function toDaemonOptions(context: Context, runtime?: string): DaemonOptio
   };
 }
 
-/** The road to this user's daemon, which is started at first use. */
-export function connect(context: Context, runtime?: string): Promise<Transport> {
-  return openDaemon(toDaemonOptions(context, runtime));
+/**
+ * The road to the server that was chosen, which is not tried yet, or to this user's daemon, which is started at first
+ * use.
+ * @throws SbxError `invalid_host`; `usage` for a runtime where the server is another's
+ */
+export async function connect(context: Context, choice: ServerChoice): Promise<Transport> {
+  const host = choice.host ?? readHostVariable(context);
+  if (host === undefined) return openDaemon(toDaemonOptions(context, choice.runtime));
+  if (choice.runtime !== undefined) {
+    throw new SbxError('usage', `The server at ${host.text} chooses its runtime itself`, {
+      hint: 'Leave out --runtime, or --host and SBX_HOST',
+    });
+  }
+  return createTransport(host);
 }
 
-/** Uses one connection to the daemon, and closes it. */
+/** Uses one connection to the server, and closes it. */
 export async function withConnection<T>(
   context: Context,
-  options: { runtime?: string | undefined },
+  choice: ServerChoice,
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const transport = await connect(context, options.runtime);
+  const transport = await connect(context, choice);
   const connection = await transport.connect();
   try {
     return await use(connection);
   } finally {
     connection.close();
   }
+}
+
+function readHostVariable({ env }: Context): ServerAddress | undefined {
+  const text = env['SBX_HOST'];
+  return text ? parseServerAddress(text, 'SBX_HOST') : undefined;
 }

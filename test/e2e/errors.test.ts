@@ -155,6 +155,7 @@ const CASES = {
   invalid_name: { names: '"Web_1"', reach: type('create', 'Web_1') },
   invalid_duration: { names: '"soon"', reach: type('exec', '--timeout', 'soon', 'web', 'true') },
   invalid_text: { names: 'UTF-8', reach: typeInShell("sbx exec web echo $'\\xff'") },
+  invalid_host: { names: '"ftp://there"', reach: type('ls', '--host', 'ftp://there') },
   env_unset: { names: 'SBX_TEST_UNSET', reach: type('exec', '-e', 'SBX_TEST_UNSET', 'web', 'true') },
   env_file_unreadable: {
     names: '/none/such.env',
@@ -339,6 +340,7 @@ const CASES = {
   },
   internal: {
     names: 'answered 500: "what?"',
+    hint: 'no sbx server',
     reach: async () => {
       const socket = join(directory, 'other.sock');
       // Whatever it is that answers, it is no sbx.

@@ -1,19 +1,22 @@
 import { Command, Option } from 'commander';
 import { createSandbox } from '../../client/api.ts';
+import type { ServerAddress } from '../../client/server-address.ts';
 import type { CreateSandboxRequest, Network } from '../../protocol/api.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { parseSandboxName } from '../../protocol/names.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
+import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
 export interface CreateOptions {
   readonly request: CreateSandboxRequest;
   readonly runtime: string | undefined;
+  readonly host: ServerAddress | undefined;
 }
 
-interface Flags {
+interface Flags extends HostFlag {
   label: string[];
   ttl?: number;
   network?: Network;
@@ -21,7 +24,7 @@ interface Flags {
 }
 
 export function createCreateCommand(): Command {
-  return new Command('create')
+  const command = new Command('create')
     .summary('make a sandbox, print its name')
     .description(
       'Makes a sandbox that lives until it is removed or its time to live has passed, and prints its name.',
@@ -31,6 +34,7 @@ export function createCreateCommand(): Command {
     .option('--ttl <duration>', 'remove it when it is this old', parseDuration)
     .addOption(new Option('--network <mode>', 'network inside (default: none)').choices(['none', 'host']))
     .option('--runtime <name>', 'OCI runtime for the daemon to use: crun, runc or a path');
+  return addHostOption(command);
 }
 
 export function parseCreate(args: readonly string[]): CreateOptions {
@@ -44,14 +48,13 @@ export function parseCreate(args: readonly string[]): CreateOptions {
       ...(flags.network !== undefined && { network: flags.network }),
     },
     runtime: flags.runtime,
+    host: flags.host,
   };
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { request, runtime } = parseCreate(args);
-  const { name } = await withConnection(context, { runtime }, (connection) =>
-    createSandbox(connection, request),
-  );
+  const { request, ...choice } = parseCreate(args);
+  const { name } = await withConnection(context, choice, (connection) => createSandbox(connection, request));
   await context.print(`${name}\n`);
   return 0;
 }

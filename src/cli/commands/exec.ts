@@ -4,12 +4,14 @@ import type { Transport } from '../../client/transport.ts';
 import type { Network } from '../../protocol/api.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { SbxError } from '../../protocol/errors.ts';
+import type { ServerAddress } from '../../client/server-address.ts';
 import { splitExecArgv } from '../argv.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { runExec } from '../exec/run-exec.ts';
 import { reportError } from '../report-error.ts';
 import { resolveEnvironment } from '../options/environment.ts';
+import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
 
@@ -27,9 +29,11 @@ export interface ExecOptions {
   readonly isQuiet: boolean;
   readonly network: Network | undefined;
   readonly runtime: string | undefined;
+  /** Undefined leaves the choice to `SBX_HOST`. */
+  readonly host: ServerAddress | undefined;
 }
 
-interface Flags {
+interface Flags extends HostFlag {
   stream?: true;
   interactive?: true;
   stdin: boolean;
@@ -47,7 +51,7 @@ interface Flags {
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
 export function createExecCommand(): Command {
-  return new Command('exec')
+  const command = new Command('exec')
     .summary('run a command in a sandbox')
     .description(
       'Runs COMMAND in SANDBOX, or in a fresh sandbox that is removed afterwards, as if it ran here: same bytes, same end, same exit status. Without --stream its output is printed whole when it has ended.',
@@ -67,6 +71,7 @@ export function createExecCommand(): Command {
     )
     .option('--runtime <name>', 'OCI runtime for the daemon to use: crun, runc or a path')
     .option('-q, --quiet', 'print no hints, errors only');
+  return addHostOption(command);
 }
 
 /** @throws SbxError `usage` and its like */
@@ -93,6 +98,7 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
     isQuiet: flags.quiet ?? false,
     network: flags.network,
     runtime: flags.runtime,
+    host: flags.host,
   };
 }
 
@@ -102,7 +108,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 
 /** Runs what was parsed; for every command that is an exec in the end. */
 export async function runExecCommand(options: ExecOptions, context: Context): Promise<number> {
-  const openTransport = (): Promise<Transport> => connect(context, options.runtime);
+  const openTransport = (): Promise<Transport> => connect(context, options);
   try {
     return await runExec({ id: makeUuid(), ...options }, { context, openTransport });
   } catch (error) {

@@ -3,21 +3,23 @@ import { listSandboxes } from '../../client/api.ts';
 import type { SandboxStatus } from '../../protocol/api.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
+import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { formatTable } from '../output/table.ts';
 
 export function createLsCommand(): Command {
-  return new Command('ls')
+  const command = new Command('ls')
     .summary('list sandboxes')
     .description('Lists your sandboxes, a line each.')
     .option('-q, --quiet', 'names only');
+  return addHostOption(command);
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const {
-    flags: { quiet },
-  } = parseWords<{ quiet?: true }>(createLsCommand(), args);
-  const sandboxes = await withConnection(context, {}, listSandboxes);
+    flags: { quiet, host },
+  } = parseWords<HostFlag & { quiet?: true }>(createLsCommand(), args);
+  const sandboxes = await withConnection(context, { host }, listSandboxes);
   if (quiet) await context.print(sandboxes.map(({ name }) => `${name}\n`).join(''));
   else
     await context.print(

@@ -45,6 +45,7 @@ export function parseRsh(args: readonly string[], context: Context): RshOptions 
     isQuiet: false,
     network: undefined,
     runtime: undefined,
+    host: undefined,
   };
 }
 

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+import { parseServerAddress, type ServerAddress } from '../../client/server-address.ts';
+
+export interface HostFlag {
+  host?: ServerAddress;
+}
+
+/** Declares `--host`, for every command that talks to a server. */
+export function addHostOption(command: Command): Command {
+  return command.option(
+    '--host <address>',
+    'the server: unix:///PATH, http://HOST:PORT or https://HOST:PORT (default: your own daemon)',
+    (text) => parseServerAddress(text, '--host'),
+  );
+}

@@ -5,28 +5,30 @@ import type { Connection, Transport } from './transport.ts';
 export class Connections {
   readonly #transport: Transport;
   readonly #open = new Set<Connection>();
-  readonly #closing = new AbortController();
+  /** For attempts that take their time. A Unix socket is connected at once, and an exec there is spared a millisecond. */
+  readonly #attempts: AbortController | undefined;
+  #isClosed = false;
 
   constructor(transport: Transport) {
     this.#transport = transport;
+    this.#attempts = transport.isLocal ? undefined : new AbortController();
   }
 
   async open(): Promise<Connection> {
-    const { signal } = this.#closing;
-    if (signal.aborted) throw toLost('it was closed here');
-    const connection = await this.#transport.connect(signal);
+    if (this.#hasClosed()) throw toLost('it was closed here');
+    const connection = await this.#transport.connect(this.#attempts?.signal);
     this.#open.add(connection);
-    if (hasAborted(signal)) connection.close();
+    if (this.#hasClosed()) connection.close();
     return connection;
   }
 
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    this.#attempts?.abort();
     for (const connection of this.#open) connection.close();
   }
-}
 
-/** It may have changed since it was asked last. */
-function hasAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
+  #hasClosed(): boolean {
+    return this.#isClosed;
+  }
 }

@@ -17,6 +17,21 @@ export interface HelloEvent {
   readonly version: string;
 }
 
+/** Follows `hello` where somebody attached: whom the server takes the reader for, and where the stream begins. */
+export interface AttachedEvent {
+  readonly type: 'attached';
+  readonly exec: string;
+  readonly sandbox: string;
+  /** This reader feeds stdin and holds the child back. */
+  readonly owner: boolean;
+  /** Offsets of the first bytes that will come, or of those that a `gap` will say are gone. */
+  readonly from: StreamBytes;
+  /** Offsets up to which there is something to read already. */
+  readonly written: StreamBytes;
+  /** The number of this client's last signal that was taken. */
+  readonly signals: number;
+}
+
 /** The command runs. `time` in milliseconds since the epoch. */
 export interface StartedEvent {
   readonly type: 'started';
@@ -41,6 +56,13 @@ export interface StdinEvent {
   /** An absolute offset: no byte from it on may be sent yet. */
   readonly limit: number;
   readonly closed: boolean;
+  /** The offset of the body whose head has just come: what stands between streams bodies, and does not collect them. */
+  readonly body?: number;
+}
+
+/** The reader is not the owner client any more: another has taken the exec over. */
+export interface TakenEvent {
+  readonly type: 'taken';
 }
 
 export interface HeartbeatEvent {
@@ -75,7 +97,15 @@ export interface ErrorEvent {
 export type TerminalEvent = ExitEvent | ErrorEvent;
 
 export type ExecEvent =
-  HelloEvent | StartedEvent | OutputEvent | StdinEvent | HeartbeatEvent | GapEvent | TerminalEvent;
+  | HelloEvent
+  | AttachedEvent
+  | TakenEvent
+  | StartedEvent
+  | OutputEvent
+  | StdinEvent
+  | HeartbeatEvent
+  | GapEvent
+  | TerminalEvent;
 
 /** The most bytes of output that one event carries: in base64 its line stays below 60,000 bytes. */
 export const MAX_EVENT_BYTES = 32 * 1024;
@@ -104,6 +134,16 @@ const PARSERS: Readonly<Record<string, (fields: Fields) => Exclude<ExecEvent, Ou
     protocol: countOf(fields, 'protocol'),
     version: textOf(fields, 'version'),
   }),
+  attached: (fields) => ({
+    type: 'attached',
+    exec: textOf(fields, 'exec'),
+    sandbox: textOf(fields, 'sandbox'),
+    owner: fields['owner'] === true,
+    from: streamBytesOf(fields['from']),
+    written: streamBytesOf(fields['written']),
+    signals: countOf(fields, 'signals'),
+  }),
+  taken: () => ({ type: 'taken' }),
   started: (fields) => ({
     type: 'started',
     exec: textOf(fields, 'exec'),
@@ -115,6 +155,7 @@ const PARSERS: Readonly<Record<string, (fields: Fields) => Exclude<ExecEvent, Ou
     accepted: countOf(fields, 'accepted'),
     limit: countOf(fields, 'limit'),
     closed: fields['closed'] === true,
+    ...(fields['body'] !== undefined && { body: countOf(fields, 'body') }),
   }),
   heartbeat: () => ({ type: 'heartbeat' }),
   gap: (fields) => ({
@@ -182,12 +223,11 @@ function parseOutput(type: OutputStream, fields: Fields, id: string): OutputEven
 }
 
 function parseExit(fields: Fields): ExitEvent {
-  const bytes = fields['bytes'] as Fields;
   return {
     type: 'exit',
     exit: parseExitValue(fields['exit']),
     reason: textOf(fields, 'reason') as ExitReason,
-    bytes: { stdout: countOf(bytes, 'stdout'), stderr: countOf(bytes, 'stderr') },
+    bytes: streamBytesOf(fields['bytes']),
     closed: (fields['closed'] as unknown[]).map(streamOf),
     drain_truncated: fields['drain_truncated'] === true,
     duration_ms: countOf(fields, 'duration_ms'),
@@ -210,6 +250,11 @@ function countOf(fields: Fields, name: string): number {
   const value = fields[name];
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
   throw new TypeError(`${name} is not a count`);
+}
+
+function streamBytesOf(value: unknown): StreamBytes {
+  const fields = value as Fields;
+  return { stdout: countOf(fields, 'stdout'), stderr: countOf(fields, 'stderr') };
 }
 
 function textOf(fields: Fields, name: string): string {

@@ -9,7 +9,14 @@
 // Numbers are unsigned and big-endian. JSON is an event with its `type` from the server, a request with its from the
 // client.
 
-import type { AckRequest, CloseRequest, SignalRequest, StartExecRequest, StdinEndRequest } from './api.ts';
+import type {
+  AckRequest,
+  AttachRequest,
+  CloseRequest,
+  SignalRequest,
+  StartExecRequest,
+  StdinEndRequest,
+} from './api.ts';
 import { SbxError } from './errors.ts';
 import { parseEventFields, type ExecEvent, type OutputEvent } from './events.ts';
 
@@ -19,13 +26,18 @@ export const FRAMES_PROTOCOL = 'sbx-frames';
 /** The most bytes of output in one frame: as many as one read of a pipe gives. */
 export const MAX_FRAME_BYTES = 64 * 1024;
 
-/** What a client says on a channel, beside the bytes of stdin. `start` comes first, and once. */
+/** What opens a channel: it comes first, and once. */
+export type OpeningRequest =
+  ({ readonly type: 'start' } & StartExecRequest) | ({ readonly type: 'attach' } & AttachRequest);
+
+/** What a client says on a channel, beside the bytes of stdin. */
 export type ChannelRequest =
-  | ({ readonly type: 'start' } & StartExecRequest)
+  | OpeningRequest
   | ({ readonly type: 'ack' } & AckRequest)
   | ({ readonly type: 'signal' } & SignalRequest)
   | ({ readonly type: 'close' } & CloseRequest)
-  | ({ readonly type: 'stdin_end' } & StdinEndRequest);
+  | ({ readonly type: 'stdin_end' } & StdinEndRequest)
+  | { readonly type: 'leave' };
 
 const HEAD = 5;
 const NUMBER = 6;

@@ -6,21 +6,30 @@ import { SbxError } from '../protocol/errors.ts';
 import { FRAMES_PROTOCOL, type ChannelRequest } from '../protocol/frames.ts';
 import type { AppOptions } from './app.ts';
 import { frames } from './event-format.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, type OpenStream } from './event-stream.ts';
 import { ExecChannel, type ExecChannelOptions } from './exec-channel.ts';
-import { toHello } from './exec-routes.ts';
-import type { OpenStream } from './exec-readers.ts';
-import { ackSchema, closeSchema, signalSchema, startExecSchema, stdinEndSchema } from './schemas.ts';
+import { startShown, toHello } from './exec-routes.ts';
+import {
+  ackSchema,
+  attachSchema,
+  closeSchema,
+  leaveSchema,
+  signalSchema,
+  startExecSchema,
+  stdinEndSchema,
+} from './schemas.ts';
 import type { Turns } from './turns.ts';
 
 const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${FRAMES_PROTOCOL}\r\n\r\n`;
 
 const SCHEMAS: Readonly<Record<string, object>> = {
   start: startExecSchema.body,
+  attach: attachSchema.body,
   ack: ackSchema.body,
   signal: signalSchema.body,
   close: closeSchema.body,
   stdin_end: stdinEndSchema.body,
+  leave: leaveSchema.body,
 };
 
 /** A connection that is upgraded, with what came behind its request. */
@@ -37,7 +46,7 @@ export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns
     const upgrade = upgrades.get(request.raw);
     if (upgrade === undefined || request.headers.upgrade !== FRAMES_PROTOCOL) {
       const why = `${routes.channel} wants the headers "Connection: upgrade" and "Upgrade: ${FRAMES_PROTOCOL}"`;
-      throw new SbxError('invalid_argument', why);
+      throw new SbxError('upgrade_required', why);
     }
     reply.hijack();
     const { socket } = upgrade;
@@ -53,13 +62,14 @@ export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns
       stream.send(toHello(health()));
       return stream;
     };
-    const start: ExecChannelOptions['start'] = async ({ type: _, ...start }) => {
-      const exec = await execs.create(start, owner);
-      exec.readers.addClient(open);
-      void execs.start(exec);
-      return exec;
+    const show: ExecChannelOptions['open'] = async (asked) => {
+      if (asked.type === 'attach') return execs.attach(asked, owner, open);
+      const { type: _, ...start } = asked;
+      return startShown(execs, { request: start, owner }, open);
     };
-    new ExecChannel(socket, { start, check: (asked) => checkRequest(request, asked) }).take(upgrade.head);
+    new ExecChannel(socket, { open: show, check: (asked) => checkRequest(request, asked) }).take(
+      upgrade.head,
+    );
   });
 }
 

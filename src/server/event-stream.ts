@@ -3,17 +3,20 @@ import { HEARTBEAT_MS } from '../protocol/api.ts';
 import type { ExecEvent, OutputEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { EventFormat } from './event-format.ts';
 import type { LogPiece } from './exec-log.ts';
+import type { Next } from './log-cursor.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
 /** What an event stream tells the exec that it shows. */
 export interface EventSource {
-  next(offsets: StreamBytes, limit: number): LogPiece | undefined;
+  next(offsets: StreamBytes, limit: number): Next;
   /** The terminal event, once there is one. */
   terminal(): TerminalEvent | undefined;
   /** The socket took everything up to these offsets. */
   onSent(offsets: StreamBytes): void;
-  /** The connection has gone, or the stream was completed. */
-  onClosed(stream: EventStream): void;
+  /** The terminal event was sent, which is not to say that it arrived. */
+  onCompleted(): void;
+  /** The connection has gone. */
+  onClosed(): void;
 }
 
 export interface EventStreamOptions {
@@ -23,6 +26,9 @@ export interface EventStreamOptions {
   /** The client left before there was anything to show it, and leaves no second time. */
   readonly isGone: boolean;
 }
+
+/** Opens a stream that shows a source, from these offsets on. */
+export type OpenStream = (source: EventSource, from: StreamBytes) => EventStream;
 
 /**
  * One connection that shows an exec as a stream of events. Output goes in the order of its positions and as far as the
@@ -36,6 +42,7 @@ export class EventStream implements TurnTaker {
   readonly #heartbeat: NodeJS.Timeout;
   readonly #sent: Record<keyof StreamBytes, number>;
   #isBlocked = false;
+  #isCompleted = false;
   #isClosed = false;
   #isQuiet = true;
 
@@ -70,12 +77,12 @@ export class EventStream implements TurnTaker {
 
   /** Sends an event without payload, before output that waits. */
   send(event: Exclude<ExecEvent, OutputEvent>): void {
-    if (!this.#isClosed) this.#write(this.#format.event(event));
+    if (!this.#isOver) this.#write(this.#format.event(event));
   }
 
   /** There is something new in the log, or the terminal event. */
   wake(): void {
-    if (!this.#isClosed && !this.#isBlocked) this.#turns.request(this);
+    if (!this.#isOver && !this.#isBlocked) this.#turns.request(this);
   }
 
   takeTurn(limit: number): { bytes: number; isDone: boolean } {
@@ -92,6 +99,7 @@ export class EventStream implements TurnTaker {
     let bytes = 0;
     while (bytes < limit && !this.#isBlocked) {
       const piece = this.#source.next(this.#sent, this.#format.most);
+      if (piece === 'later') break;
       if (piece === undefined) {
         this.#complete();
         return { bytes, isDone: true };
@@ -99,7 +107,7 @@ export class EventStream implements TurnTaker {
       bytes += this.#sendPiece(piece);
     }
     this.#source.onSent(this.#sent);
-    return { bytes, isDone: this.#isBlocked };
+    return { bytes, isDone: bytes < limit };
   }
 
   /** Ends the connection without a terminal event: the server goes. */
@@ -109,11 +117,12 @@ export class EventStream implements TurnTaker {
 
   #sendPiece({ stream, position, offset, time, bytes }: LogPiece): number {
     const from = this.#sent[stream];
-    // A watcher that fell behind: what it has not seen was acknowledged by the owner client and let go of.
+    // A watcher that fell behind: what it has not seen is kept nowhere.
     if (offset > from) this.send({ type: 'gap', stream, from, to: offset });
-    this.#write(
-      this.#format.output({ type: stream, position: position + bytes.length, offset, time, bytes }),
-    );
+    if (bytes.length > 0) {
+      const end = position + bytes.length;
+      this.#write(this.#format.output({ type: stream, position: end, offset, time, bytes }));
+    }
     this.#sent[stream] = offset + bytes.length;
     return bytes.length;
   }
@@ -121,13 +130,17 @@ export class EventStream implements TurnTaker {
   #complete(): void {
     this.#source.onSent(this.#sent);
     const terminal = this.#source.terminal();
-    if (terminal === undefined || this.#isClosed) return;
-    this.#isClosed = true;
+    if (terminal === undefined || this.#isOver) return;
+    this.#isCompleted = true;
     this.#release();
     // Node 22 and 24 lose what is given to end() of a corked answer.
     this.#sink.uncork();
     this.#sink.end(this.#format.event(terminal), 'latin1');
-    this.#source.onClosed(this);
+    this.#source.onCompleted();
+  }
+
+  get #isOver(): boolean {
+    return this.#isCompleted || this.#isClosed;
   }
 
   #write(event: string | Buffer): void {
@@ -140,7 +153,7 @@ export class EventStream implements TurnTaker {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#release();
-    this.#source.onClosed(this);
+    this.#source.onClosed();
   }
 
   #release(): void {

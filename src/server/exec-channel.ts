@@ -1,13 +1,19 @@
 import type { Socket } from 'node:net';
 import { SbxError } from '../protocol/errors.ts';
-import { FrameParser, formatJsonFrame, type ChannelRequest, type DataHead } from '../protocol/frames.ts';
-import type { Exec } from './exec.ts';
+import {
+  FrameParser,
+  formatJsonFrame,
+  type ChannelRequest,
+  type DataHead,
+  type OpeningRequest,
+} from '../protocol/frames.ts';
+import type { Attached } from './exec-registry.ts';
 
 export interface ExecChannelOptions {
   /** @throws SbxError `invalid_argument` for what is no request */
   check(request: ChannelRequest): void;
-  /** Makes the exec, shows it on this channel, and starts it. @throws SbxError */
-  start(request: ChannelRequest & { type: 'start' }): Promise<Exec>;
+  /** Shows an exec on this channel, and starts it where that is asked. @throws SbxError */
+  open(request: OpeningRequest): Promise<Attached>;
 }
 
 /**
@@ -18,8 +24,10 @@ export class ExecChannel {
   readonly #socket: Socket;
   readonly #options: ExecChannelOptions;
   readonly #parser: FrameParser;
-  #isStarted = false;
-  #exec: Exec | undefined;
+  #isOpened = false;
+  #attached: Attached | undefined;
+  /** The client left while its exec was being started. */
+  #hasLeft = false;
 
   constructor(socket: Socket, options: ExecChannelOptions) {
     this.#socket = socket;
@@ -51,16 +59,18 @@ export class ExecChannel {
 
   #obey(request: ChannelRequest): void {
     this.#options.check(request);
-    if (request.type === 'start') this.#start(request);
-    else act(this.#running, request);
+    if (request.type === 'start' || request.type === 'attach') this.#open(request);
+    else if (request.type === 'leave' && this.#attached === undefined) this.#hasLeft = true;
+    else act(this.#opened, request);
   }
 
-  #start(request: ChannelRequest & { type: 'start' }): void {
-    if (this.#isStarted) throw new SbxError('invalid_argument', 'A channel starts one exec');
-    this.#isStarted = true;
-    this.#options.start(request).then(
-      (exec) => {
-        this.#exec = exec;
+  #open(request: OpeningRequest): void {
+    if (this.#isOpened) throw new SbxError('invalid_argument', 'A channel shows one exec');
+    this.#isOpened = true;
+    this.#options.open(request).then(
+      (attached) => {
+        this.#attached = attached;
+        if (this.#hasLeft) act(attached, { type: 'leave' });
       },
       (error: unknown) => {
         this.#refuse(error);
@@ -70,7 +80,10 @@ export class ExecChannel {
 
   #takeStdin({ kind, numbers, given }: DataHead, bytes: Buffer): void {
     if (kind !== 'stdin') throw new SbxError('invalid_argument', `${kind} comes from the server`);
-    const { stdin } = this.#running;
+    const { exec, reader } = this.#opened;
+    reader.hear();
+    if (exec === undefined || reader.wasOwner) return;
+    const stdin = exec.clients.stdinOf(reader.client);
     const offset = (numbers[0] ?? 0) + given;
     if (offset + bytes.length > stdin.limit) {
       throw new SbxError('invalid_argument', `stdin may be sent up to offset ${stdin.limit}`);
@@ -78,9 +91,9 @@ export class ExecChannel {
     stdin.take(offset, bytes);
   }
 
-  get #running(): Exec {
-    if (this.#exec === undefined) throw new SbxError('invalid_argument', 'The exec has not started');
-    return this.#exec;
+  get #opened(): Attached {
+    if (this.#attached === undefined) throw new SbxError('invalid_argument', 'The exec has not started');
+    return this.#attached;
   }
 
   /** Nothing after this is read; an exec that runs loses its client. */
@@ -92,18 +105,25 @@ export class ExecChannel {
   }
 }
 
-function act(exec: Exec, request: Exclude<ChannelRequest, { type: 'start' }>): void {
+/** Of an exec that has ended there is nothing but its reading. */
+function act({ exec, reader }: Attached, request: Exclude<ChannelRequest, OpeningRequest>): void {
+  reader.hear();
+  const { client } = reader;
   switch (request.type) {
     case 'ack':
-      exec.acknowledge(request);
+      if (reader.isOwner) exec?.clients.acknowledge(client, request);
+      else reader.acknowledge(request);
       break;
     case 'signal':
-      exec.signal(request.signal);
+      exec?.signal(client, request);
       break;
     case 'close':
-      exec.closeStream(request.stream);
+      if (reader.isOwner) exec?.closeStream(request.stream);
       break;
     case 'stdin_end':
-      exec.stdin.end(request.offset);
+      if (!reader.wasOwner) exec?.clients.stdinOf(client).end(request.offset);
+      break;
+    case 'leave':
+      if (reader.isOwner) exec?.clients.leave(client);
   }
 }

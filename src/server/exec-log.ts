@@ -35,6 +35,8 @@ class StreamLog {
   #head = 0;
   written = 0;
   acknowledged = 0;
+  /** The position after the last byte that was let go of. */
+  releasedTo = 0;
 
   get last(): LogRecord | undefined {
     return this.records.length > this.#head ? this.records.at(-1) : undefined;
@@ -44,6 +46,19 @@ class StreamLog {
     return this.records.length - this.#head;
   }
 
+  /** Offset of the first byte that is kept, or of the next one. */
+  get oldest(): number {
+    return this.records[this.#head]?.offset ?? this.written;
+  }
+
+  /** Offset of the first byte at or behind `position`, were both streams one. */
+  offsetAt(position: number): number {
+    const records = this.records.slice(this.#head);
+    const record = records.find((one) => one.position + one.length > position);
+    if (record === undefined) return this.written;
+    return record.offset + Math.max(0, position - record.position);
+  }
+
   /** Everything before `offset` will not be asked for again. */
   release(offset: number): void {
     this.acknowledged = Math.max(this.acknowledged, Math.min(offset, this.written));
@@ -51,6 +66,7 @@ class StreamLog {
       const record = this.records[this.#head] as LogRecord;
       if (record.offset + record.length > this.acknowledged) break;
       blocks.give(record.buffer);
+      this.releasedTo = record.position + record.length;
       this.#head += 1;
     }
     if (this.#head > 64 && this.#head * 2 > this.records.length) {
@@ -100,6 +116,21 @@ export class ExecLog {
     return { stdout: this.#streams.stdout.acknowledged, stderr: this.#streams.stderr.acknowledged };
   }
 
+  /** Offsets of the first bytes that are kept. */
+  get oldest(): StreamBytes {
+    return { stdout: this.#streams.stdout.oldest, stderr: this.#streams.stderr.oldest };
+  }
+
+  /**
+   * The offsets of a reader that has seen everything before `position`; undefined where it has to see what is not kept
+   * any more.
+   */
+  offsetsAt(position: number): StreamBytes | undefined {
+    const { stdout, stderr } = this.#streams;
+    if (position < Math.max(stdout.releasedTo, stderr.releasedTo)) return undefined;
+    return { stdout: stdout.offsetAt(position), stderr: stderr.offsetAt(position) };
+  }
+
   /** Bytes that are kept because nobody has acknowledged them. */
   unacknowledged(stream: OutputStream): number {
     const log = this.#streams[stream];
@@ -128,21 +159,18 @@ export class ExecLog {
     log.written += length;
     this.#end += length;
     log.release(log.written);
+    log.releasedTo = this.#end;
   }
 
   acknowledge(stream: OutputStream, offset: number): void {
     this.#streams[stream].release(offset);
   }
 
-  /** The next piece for a reader that has all bytes before these offsets; at most `limit` bytes of it. */
-  next(offsets: StreamBytes, limit: number): LogPiece | undefined {
-    const stdout = this.#streams.stdout.find(offsets.stdout);
-    const stderr = this.#streams.stderr.find(offsets.stderr);
-    if (stdout === undefined && stderr === undefined) return undefined;
-    const isStdout = stderr === undefined || (stdout !== undefined && stdout.position < stderr.position);
-    const stream = isStdout ? 'stdout' : 'stderr';
-    const record = (isStdout ? stdout : stderr) as LogRecord;
-    const skipped = Math.max(0, offsets[stream] - record.offset);
+  /** The first kept bytes of a stream at or after `offset`, at most `limit` of them; undefined where there are none. */
+  find(stream: OutputStream, offset: number, limit: number): LogPiece | undefined {
+    const record = this.#streams[stream].find(offset);
+    if (record === undefined) return undefined;
+    const skipped = Math.max(0, offset - record.offset);
     return {
       stream,
       position: record.position + skipped,
@@ -150,6 +178,14 @@ export class ExecLog {
       time: record.time,
       bytes: record.buffer.subarray(skipped, Math.min(record.length, skipped + limit)),
     };
+  }
+
+  /** The next piece of either stream for a reader that has all bytes before these offsets. */
+  next(offsets: StreamBytes, limit: number): LogPiece | undefined {
+    const stdout = this.find('stdout', offsets.stdout, limit);
+    const stderr = this.find('stderr', offsets.stderr, limit);
+    if (stdout === undefined || stderr === undefined) return stdout ?? stderr;
+    return stdout.position < stderr.position ? stdout : stderr;
   }
 
   #grow(log: StreamLog, chunk: Uint8Array, time: number): boolean {

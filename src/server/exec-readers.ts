@@ -1,26 +1,29 @@
-import type { StreamBytes } from '../protocol/events.ts';
-import type { EventSource, EventStream } from './event-stream.ts';
+import type { OpenStream } from './event-stream.ts';
+import { ExecReader, type ReaderHooks, type ReaderSettings } from './exec-reader.ts';
+import { Timers } from './timers.ts';
 
-/** Opens a stream that shows a source, from these offsets on. */
-export type OpenStream = (source: EventSource, from: StreamBytes) => EventStream;
-
-export interface ExecReadersHooks {
-  readonly next: EventSource['next'];
-  readonly terminal: EventSource['terminal'];
-  /** The owner client's socket took everything up to these offsets. */
-  onClientSent(offsets: StreamBytes): void;
-  onClientGone(): void;
+export interface ExecReadersHooks extends Pick<ReaderHooks, 'view' | 'terminal' | 'onSent'> {
+  /** The owner client will not come back, or has not come back in time. */
+  onOwnerGone(): void;
 }
 
-const FROM_START: StreamBytes = { stdout: 0, stderr: 0 };
+/** The client that feeds stdin and holds the command back. */
+export interface Owner {
+  /** Undefined for one that cannot come back: it has no name. */
+  readonly client: string | undefined;
+  /** How long it is waited for when it was cut off, in milliseconds. */
+  readonly graceMs: number;
+}
 
-/** Who reads one exec: the owner client, which holds the child back and whose going ends it, and any number of watchers. */
+/** Who reads one exec: the owner client, which is waited for when it was cut off, and any number of watchers. */
 export class ExecReaders {
   readonly #hooks: ExecReadersHooks;
-  #client: EventStream | undefined;
-  readonly #watchers = new Set<EventStream>();
+  readonly #readers = new Set<ExecReader>();
+  #owner: Owner | undefined;
+  #ownReader: ExecReader | undefined;
+  readonly #grace = new Timers();
   #onAllRead: () => void = () => undefined;
-  /** Resolves when the exec has ended and no reader is left. */
+  /** Resolves when the exec has ended, no reader is left and the owner client, where there is one, needs it no more. */
   readonly allRead = new Promise<void>((resolve) => {
     this.#onAllRead = resolve;
   });
@@ -29,70 +32,107 @@ export class ExecReaders {
     this.#hooks = hooks;
   }
 
-  /** The client's socket does not take what there is to send. */
-  get isClientBehind(): boolean {
-    return this.#client?.isBehind ?? false;
+  get owner(): Owner | undefined {
+    return this.#owner;
   }
 
-  addClient(open: OpenStream): void {
-    this.#client = open(
-      this.#sourceFor((sent) => {
-        this.#hooks.onClientSent(sent);
-      }),
-      FROM_START,
+  /** The owner client's socket does not take what there is to send. */
+  get isOwnerBehind(): boolean {
+    return this.#ownReader?.isBehind ?? false;
+  }
+
+  /** Makes somebody the owner client, whose reader is added next. One that was it before becomes a watcher. */
+  setOwner(owner: Owner): void {
+    this.#grace.clear();
+    const before = this.#ownReader;
+    this.#ownReader = undefined;
+    if (before !== undefined) {
+      before.demote();
+      // Its own stream of before: the client knows better than we do that this connection is dead.
+      if (before.client !== undefined && before.client === owner.client) before.destroy();
+      else before.send({ type: 'taken' });
+    }
+    this.#owner = owner;
+  }
+
+  add(settings: ReaderSettings, open: OpenStream): ExecReader {
+    const reader = new ExecReader(
+      settings,
+      {
+        ...this.#hooks,
+        onCompleted: (completed) => {
+          this.#onCompleted(completed);
+        },
+        onGone: (gone) => {
+          this.#remove(gone);
+        },
+      },
+      open,
     );
+    this.#readers.add(reader);
+    if (reader.isOwner) this.#ownReader = reader;
+    return reader;
   }
 
-  /** A watcher sees what is still kept and what comes; it holds nothing back. */
-  addWatcher(open: OpenStream, from: StreamBytes): void {
-    this.#watchers.add(
-      open(
-        this.#sourceFor(() => undefined),
-        from,
-      ),
-    );
+  /** The newest reader of a client; without a name the owner's. */
+  find(client: string | undefined): ExecReader | undefined {
+    if (client === undefined) return this.#ownReader;
+    return [...this.#readers].findLast((reader) => reader.client === client);
   }
 
-  /** There is something new to send. */
+  /** There may be something new to send. */
   wake(): void {
-    this.#client?.wake();
-    for (const watcher of this.#watchers) watcher.wake();
+    for (const reader of this.#readers) reader.wake();
   }
 
   /** Sends an event without payload to everyone, at once. */
-  tell(event: Parameters<EventStream['send']>[0]): void {
-    this.#client?.send(event);
-    for (const watcher of this.#watchers) watcher.send(event);
+  tell(event: Parameters<ExecReader['send']>[0]): void {
+    for (const reader of this.#readers) reader.send(event);
+  }
+
+  /** The owner client says that it will not come back. */
+  leave(): void {
+    this.#endOwner();
   }
 
   /** Whether the exec has ended and everyone was told may have changed. */
   checkAllRead(): void {
-    const isEnded = this.#hooks.terminal() !== undefined;
-    if (isEnded && this.#client === undefined && this.#watchers.size === 0) this.#onAllRead();
+    const hasEnded = this.#hooks.terminal() !== undefined;
+    if (hasEnded && this.#owner === undefined && this.#readers.size === 0) this.#onAllRead();
   }
 
   destroy(): void {
-    this.#client?.destroy();
-    for (const watcher of this.#watchers) watcher.destroy();
+    this.#grace.clear();
+    for (const reader of this.#readers) reader.destroy();
   }
 
-  #sourceFor(onSent: EventSource['onSent']): EventSource {
-    const { next, terminal } = this.#hooks;
-    return {
-      next,
-      terminal,
-      onSent,
-      onClosed: (stream) => {
-        this.#remove(stream);
-      },
-    };
+  #onCompleted(reader: ExecReader): void {
+    // For a reader without a window what the socket took counts as acknowledged: its end, too.
+    if (reader.isOwner && reader.window === undefined) this.#endOwner();
   }
 
-  #remove(stream: EventStream): void {
-    if (stream === this.#client) {
-      this.#client = undefined;
-      this.#hooks.onClientGone();
-    } else this.#watchers.delete(stream);
+  #remove(reader: ExecReader): void {
+    this.#readers.delete(reader);
+    if (reader === this.#ownReader) this.#ownReader = undefined;
+    if (reader.isOwner && this.#owner !== undefined) {
+      const { client, graceMs } = this.#owner;
+      if (client === undefined) this.#endOwner();
+      else {
+        this.#grace.after(graceMs, () => {
+          this.#endOwner();
+        });
+      }
+    }
+    this.checkAllRead();
+  }
+
+  #endOwner(): void {
+    if (this.#owner === undefined) return;
+    this.#grace.clear();
+    this.#owner = undefined;
+    this.#ownReader?.demote();
+    this.#ownReader = undefined;
+    this.#hooks.onOwnerGone();
     this.checkAllRead();
   }
 }

@@ -11,6 +11,9 @@ export interface ExecFacts {
   /** Where it has ended. */
   readonly end: { readonly at: Date; readonly terminal: TerminalEvent } | undefined;
   readonly bytes: StreamBytes;
+  readonly isDetached: boolean;
+  /** Its output is in a log on disk. */
+  readonly isLogged: boolean;
 }
 
 /** What is told and kept of an exec. */
@@ -22,24 +25,39 @@ export function toExecRecord({
   hasStarted,
   end,
   bytes,
+  isDetached,
+  isLogged,
 }: ExecFacts): ExecRecord {
-  const terminal = end?.terminal;
-  const exited = terminal?.type === 'exit' ? terminal : undefined;
   return {
     schema: 1,
     id: request.id,
     owner,
     sandbox: { id: sandbox.id, name: sandbox.name },
     argv: request.argv,
-    state: terminal === undefined ? (hasStarted ? 'running' : 'created') : toFinalState(terminal),
+    state: hasStarted ? 'running' : 'created',
     created: created.toISOString(),
     ended: end?.at.toISOString() ?? null,
-    exit: exited?.exit ?? null,
-    reason: terminal === undefined ? null : toReason(terminal),
-    error: terminal?.type === 'error' ? terminal.error : null,
+    exit: null,
+    reason: null,
+    error: null,
     bytes,
-    drain_truncated: exited?.drain_truncated ?? false,
+    closed: [],
+    drain_truncated: false,
+    duration_ms: null,
+    detached: isDetached,
+    log: isLogged,
+    ...(end !== undefined && toEnding(end.terminal)),
   };
+}
+
+type Ending = Pick<ExecRecord, 'state' | 'reason'> & Partial<ExecRecord>;
+
+function toEnding(terminal: TerminalEvent): Ending {
+  const state = toFinalState(terminal);
+  const reason = toReason(terminal);
+  if (terminal.type === 'error') return { state, reason, error: terminal.error };
+  const { exit, closed, drain_truncated, duration_ms } = terminal;
+  return { state, reason, exit, closed, drain_truncated, duration_ms };
 }
 
 function toFinalState(terminal: TerminalEvent): ExecState {

@@ -1,11 +1,12 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver } from '../drivers/driver.ts';
-import type { ExecRecord, SandboxRecord, StartExecRequest } from '../protocol/api.ts';
+import type { AttachRequest, ExecRecord, SandboxRecord, StartExecRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
+import { attachToEnded } from './ended-exec.ts';
+import { EndedRecords } from './ended-records.ts';
+import type { OpenStream } from './event-stream.ts';
+import type { ExecReader } from './exec-reader.ts';
 import { Exec } from './exec.ts';
-import { readRecords, writeRecord } from './record-file.ts';
 import type { SandboxRegistry } from './sandbox-registry.ts';
 
 export interface ExecRegistryOptions {
@@ -16,28 +17,32 @@ export interface ExecRegistryOptions {
   readonly log: (line: string) => void;
 }
 
+/** A reader at its exec; without one where only its record is left. */
+export interface Attached {
+  readonly exec: Exec | undefined;
+  readonly reader: ExecReader;
+}
+
 /** What a reader of an ended exec has to take the rest of it when the server goes, in milliseconds. */
 const FAREWELL_MS = 1_000;
-/** How many records of ended execs are kept, and for how long, in milliseconds. */
-const KEPT = 1000;
-const KEPT_MS = 24 * 3_600_000;
 
 /** Which execs there are: the ones of this daemon, and the records of those before. */
 export class ExecRegistry {
   readonly #options: ExecRegistryOptions;
   readonly #running = new Map<string, Exec>();
-  /** Oldest end first. */
-  readonly #ended = new Map<string, ExecRecord>();
+  readonly #ended: EndedRecords;
   /** Ended execs whose readers have not got everything. */
   readonly #lingering = new Map<string, Exec>();
-  /** Execs whose fresh sandbox is being made. */
-  readonly #preparing = new Set<string>();
+  /** Execs whose sandbox is being found or made. */
+  readonly #preparing = new Map<string, Promise<Exec>>();
   #isClosing = false;
 
   constructor(options: ExecRegistryOptions) {
     this.#options = options;
+    this.#ended = new EndedRecords(options);
     options.sandboxes.setBeforeRemoval((sandbox) => {
       this.#killIn(sandbox);
+      this.#ended.dropLogsOf(sandbox);
     });
   }
 
@@ -45,32 +50,53 @@ export class ExecRegistry {
     return this.#running.size + this.#preparing.size;
   }
 
-  /** Takes over the records of an earlier daemon. Its execs died with it: what ran then is lost. */
   load(): void {
-    const records = readRecords(this.#options.directory) as { name: string; record: ExecRecord | null }[];
-    records.sort((a, b) => (a.record?.created ?? '').localeCompare(b.record?.created ?? ''));
-    for (const { name, record } of records) {
-      if (record === null) this.#delete(name);
-      else this.#keep(hasEnded(record) ? record : this.#markLost(record));
+    this.#ended.load();
+  }
+
+  /**
+   * Makes the exec known; the caller attaches readers and then calls `start` on what it got, where that is new. A start
+   * that is sent again, because its answer was lost, gives the exec of the first time.
+   */
+  async create(request: StartExecRequest, owner: string): Promise<{ exec: Exec; isNew: boolean }> {
+    const { id } = request;
+    const before = this.#running.get(id) ?? this.#lingering.get(id) ?? (await this.#preparing.get(id));
+    if (before?.owner === owner && before.isStartedBy(request)) return { exec: before, isNew: false };
+    if (this.#isClosing) throw new SbxError('shutting_down', 'Cannot start an exec: the server is stopping');
+    if (before !== undefined || this.#ended.has(id)) {
+      throw new SbxError('exec_exists', `There is an exec ${id} already`);
+    }
+    const making = this.#make(request, owner);
+    this.#preparing.set(id, making);
+    try {
+      return { exec: await making, isNew: true };
+    } finally {
+      this.#preparing.delete(id);
     }
   }
 
-  /** Makes the exec known; the caller attaches readers and then calls `start` on what it got. */
-  async create(request: StartExecRequest, owner: string): Promise<Exec> {
-    if (this.#isClosing) throw new SbxError('shutting_down', 'Cannot start an exec: the server is stopping');
-    const { id } = request;
-    if (this.#running.has(id) || this.#ended.has(id) || this.#preparing.has(id)) {
-      throw new SbxError('exec_exists', `There is an exec ${id} already`);
-    }
+  async #make(request: StartExecRequest, owner: string): Promise<Exec> {
     const isFresh = request.sandbox === undefined;
-    this.#preparing.add(id);
+    const sandbox = await this.#sandboxFor(request, owner);
     try {
-      const sandbox = await this.#sandboxFor(request, owner);
-      const exec = new Exec({ request, sandbox, owner, onEnd: (ended) => this.#onExecEnd(ended, isFresh) });
-      this.#running.set(id, exec);
+      const exec = new Exec({
+        request,
+        sandbox,
+        owner,
+        openLog: () => this.#ended.openLog(request),
+        log: this.#options.log,
+        onKept: (kept) => {
+          this.#record(kept);
+        },
+        onEnd: (ended) => {
+          this.#onExecEnd(ended, isFresh);
+        },
+      });
+      this.#running.set(request.id, exec);
       return exec;
-    } finally {
-      this.#preparing.delete(id);
+    } catch (error) {
+      if (isFresh) this.#removeFresh(sandbox);
+      throw error;
     }
   }
 
@@ -85,14 +111,37 @@ export class ExecRegistry {
   get(id: string, owner: string): Exec {
     const exec = this.#running.get(id) ?? this.#lingering.get(id);
     if (exec?.owner === owner) return exec;
-    if (this.#ended.get(id)?.owner === owner) throw new SbxError('exec_ended', `The exec ${id} has ended`);
-    throw new SbxError('exec_not_found', `There is no exec ${id}`);
+    const { ended } = this.getRecord(id, owner);
+    throw new SbxError('exec_ended', `The exec ${id} has ended${ended === null ? '' : `, at ${ended}`}`);
   }
 
-  getRecord(id: string, owner: string): ExecRecord {
-    const record = this.#running.get(id)?.record ?? this.#ended.get(id);
-    if (record?.owner === owner) return record;
-    throw new SbxError('exec_not_found', `There is no exec ${id}`);
+  /** Shows an exec, also one that has ended. @throws SbxError as {@link Exec.attach} and {@link attachToEnded} */
+  async attach(request: AttachRequest, owner: string, open: OpenStream): Promise<Attached> {
+    const exec = this.#running.get(request.id) ?? this.#lingering.get(request.id);
+    if (exec?.owner === owner) return { exec, reader: await exec.clients.attach(request, open) };
+    const record = this.getRecord(request.id, owner);
+    const store = this.#ended.reopenLog(record);
+    return { exec: undefined, reader: await attachToEnded({ record, store }, request, open) };
+  }
+
+  /** @throws SbxError `exec_not_found`, `exec_ambiguous` for the beginning of several ids */
+  getRecord(idOrPrefix: string, owner: string): ExecRecord {
+    const whole = this.#running.get(idOrPrefix)?.record ?? this.#ended.get(idOrPrefix);
+    if (whole?.owner === owner) return whole;
+    const [record, another] = this.list(owner).filter(({ id }) => id.startsWith(idOrPrefix));
+    if (record === undefined) throw new SbxError('exec_not_found', `There is no exec ${idOrPrefix}`);
+    if (another === undefined) return record;
+    const ids = `${record.id} and ${another.id}`;
+    throw new SbxError('exec_ambiguous', `${idOrPrefix} is the beginning of ${ids}`);
+  }
+
+  /** Deletes the record of an exec that has ended, and its log. @throws SbxError `exec_not_found`, `exec_running` */
+  remove(id: string, owner: string): void {
+    const record = this.getRecord(id, owner);
+    if (this.#running.has(record.id)) throw new SbxError('exec_running', `Cannot remove exec ${id}: it runs`);
+    this.#lingering.get(record.id)?.destroy();
+    this.#lingering.delete(record.id);
+    this.#ended.delete(record.id);
   }
 
   list(owner: string): ExecRecord[] {
@@ -105,7 +154,7 @@ export class ExecRegistry {
     this.#isClosing = true;
     for (const exec of this.#running.values()) exec.end('killed');
     await this.#whenAllEnded();
-    const allRead = [...this.#lingering.values()].map((exec) => exec.readers.allRead);
+    const allRead = [...this.#lingering.values()].map((exec) => exec.clients.readers.allRead);
     await Promise.race([Promise.all(allRead), delay(FAREWELL_MS, undefined, { ref: false })]);
     for (const exec of this.#lingering.values()) exec.destroy();
   }
@@ -124,9 +173,9 @@ export class ExecRegistry {
     this.#running.delete(exec.id);
     this.#lingering.set(exec.id, exec);
     this.#record(exec);
-    this.#keep(exec.record);
+    this.#ended.keep(exec.record);
     if (exec.record.error?.code === 'internal') this.#options.log(exec.record.error.message);
-    void exec.readers.allRead.then(() => this.#lingering.delete(exec.id));
+    void exec.clients.whenDone().then(() => this.#lingering.delete(exec.id));
     if (isFresh) this.#removeFresh(exec.sandbox);
   }
 
@@ -145,34 +194,9 @@ export class ExecRegistry {
   /** A record that cannot be written ends nobody's command: the daemon's log says so. */
   #record(exec: Exec): void {
     try {
-      writeRecord(join(this.#options.directory, exec.id), exec.record);
+      this.#ended.write(exec.record);
     } catch (error) {
       this.#options.log(String(error));
     }
   }
-
-  #markLost(record: ExecRecord): ExecRecord {
-    const lost: ExecRecord = { ...record, state: 'lost', reason: 'lost', ended: new Date().toISOString() };
-    writeRecord(join(this.#options.directory, record.id), lost);
-    return lost;
-  }
-
-  #keep(record: ExecRecord): void {
-    this.#ended.set(record.id, record);
-    const oldest = this.#ended.values().next().value;
-    if (oldest === undefined) return;
-    if (this.#ended.size <= KEPT && Date.now() - Date.parse(oldest.ended ?? oldest.created) < KEPT_MS) return;
-    this.#ended.delete(oldest.id);
-    this.#delete(oldest.id);
-  }
-
-  #delete(id: string): void {
-    rm(join(this.#options.directory, id), { recursive: true, force: true }).catch((error: unknown) => {
-      this.#options.log(`Cannot delete the record of exec ${id}: ${String(error)}`);
-    });
-  }
-}
-
-function hasEnded(record: ExecRecord): boolean {
-  return record.state === 'exited' || record.state === 'failed' || record.state === 'lost';
 }

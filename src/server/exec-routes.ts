@@ -2,22 +2,33 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import {
   PROTOCOL,
   type AckRequest,
+  type AttachRequest,
   type CloseRequest,
+  type KillRequest,
+  type LeaveRequest,
   type SignalRequest,
   type StartExecRequest,
   type StdinEndRequest,
   type VersionAnswer,
 } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
 import type { HelloEvent } from '../protocol/events.ts';
 import type { AppOptions } from './app.ts';
 import { serverSentEvents } from './event-format.ts';
-import { EventStream } from './event-stream.ts';
-import type { OpenStream } from './exec-readers.ts';
+import { EventStream, type OpenStream } from './event-stream.ts';
+import { parseEventsQuery, type EventsQuery } from './events-query.ts';
+import type { ExecReader } from './exec-reader.ts';
+import type { ExecRegistry } from './exec-registry.ts';
 import type { Exec } from './exec.ts';
 import {
   ackSchema,
   closeSchema,
+  eventsSchema,
   execSchema,
+  findExecSchema,
+  killSchema,
+  leaveSchema,
+  listExecsSchema,
   signalSchema,
   startExecSchema,
   stdinEndSchema,
@@ -58,6 +69,34 @@ export function toHello({ instance, version }: VersionAnswer): HelloEvent {
   return { type: 'hello', instance, protocol: PROTOCOL, version };
 }
 
+/**
+ * Starts an exec whose client reads it from the beginning. Where it is the same start again, that client has not seen
+ * the answer to the first.
+ */
+export async function startShown(
+  execs: ExecRegistry,
+  { request, owner }: { request: StartExecRequest; owner: string },
+  open: OpenStream,
+): Promise<{ exec: Exec; reader: ExecReader }> {
+  const { exec, isNew } = await execs.create(request, owner);
+  if (!isNew) return { exec, reader: await exec.clients.attach(toReturn(request), open) };
+  const reader = exec.clients.show(open);
+  void execs.start(exec);
+  return { exec, reader };
+}
+
+function toReturn({ id, client, window, ...promises }: StartExecRequest): AttachRequest {
+  const { heartbeat_ms, reconnect_grace_ms } = promises;
+  return {
+    id,
+    from: 'start',
+    ...(client !== undefined && { client }),
+    ...(window !== undefined && { window }),
+    ...(heartbeat_ms !== undefined && { heartbeat_ms }),
+    ...(reconnect_grace_ms !== undefined && { reconnect_grace_ms }),
+  };
+}
+
 /** Makes the answer to a request an event stream. */
 type Open = (reply: FastifyReply) => OpenStream;
 
@@ -66,52 +105,81 @@ function addStartRoute(app: FastifyInstance, { execs, owner }: AppOptions, open:
     '/api/v1/execs',
     { schema: startExecSchema },
     async (request, reply) => {
-      const exec = await execs.create(request.body, owner);
+      const { body } = request;
       if (request.headers.accept !== SSE) {
-        await execs.start(exec);
+        const { exec, isNew } = await execs.create(body, owner);
+        if (isNew) await execs.start(exec);
         return reply.code(201).send(exec.record);
       }
-      exec.readers.addClient(open(reply));
-      await execs.start(exec);
+      await startShown(execs, { request: body, owner }, open(reply));
       return reply;
     },
   );
 }
 
+interface Reading extends ById {
+  Querystring: EventsQuery;
+}
+
 function addReadRoutes(app: FastifyInstance, { execs, owner }: AppOptions, open: Open): void {
-  app.get('/api/v1/execs', () => ({ execs: execs.list(owner) }));
-  app.get<ById>('/api/v1/execs/:id', { schema: execSchema }, (request) =>
+  app.get<{ Querystring: { active?: string; sandbox?: string } }>(
+    '/api/v1/execs',
+    { schema: listExecsSchema },
+    ({ query: { active, sandbox } }) => ({
+      execs: execs
+        .list(owner)
+        .filter((record) => active === undefined || record.ended === null)
+        .filter(
+          (record) => sandbox === undefined || [record.sandbox.name, record.sandbox.id].includes(sandbox),
+        ),
+    }),
+  );
+  app.get<ById>('/api/v1/execs/:id', { schema: findExecSchema }, (request) =>
     execs.getRecord(request.params.id, owner),
   );
-  app.get<ById>('/api/v1/execs/:id/events', { schema: execSchema }, (request, reply) => {
-    const exec = execs.get(request.params.id, owner);
-    exec.readers.addWatcher(open(reply), exec.kept);
+  app.delete<ById>('/api/v1/execs/:id', { schema: execSchema }, (request, reply) => {
+    execs.remove(request.params.id, owner);
+    return reply.code(204).send();
+  });
+  app.get<Reading>('/api/v1/execs/:id/events', { schema: eventsSchema }, async (request, reply) => {
+    const last = request.headers['last-event-id'];
+    const asked = parseEventsQuery(request.params.id, request.query, last);
+    await execs.attach(asked, owner, open(reply));
     return reply;
   });
 }
 
 function addControlRoutes(app: FastifyInstance, { execs, owner }: AppOptions): void {
-  const find = (request: { params: { id: string } }): Exec => execs.get(request.params.id, owner);
-  app.post<ById & { Body: AckRequest }>('/api/v1/execs/:id/ack', { schema: ackSchema }, (request, reply) => {
-    find(request).acknowledge(request.body);
-    return reply.code(204).send();
+  /** A small request about an exec that has nothing in its answer. */
+  const add = (name: string, schema: object, act: (exec: Exec, body: unknown) => void): void => {
+    app.post<ById>(`/api/v1/execs/:id/${name}`, { schema }, (request, reply) => {
+      act(execs.get(request.params.id, owner), request.body);
+      return reply.code(204).send();
+    });
+  };
+  add('ack', ackSchema, (exec, body) => {
+    const { client, ...offsets } = body as AckRequest;
+    exec.clients.acknowledge(client, offsets);
   });
-  app.post<ById & { Body: SignalRequest }>(
-    '/api/v1/execs/:id/signal',
-    { schema: signalSchema },
-    (request, reply) => {
-      find(request).signal(request.body.signal);
-      return reply.code(204).send();
-    },
-  );
-  app.post<ById & { Body: CloseRequest }>(
-    '/api/v1/execs/:id/close',
-    { schema: closeSchema },
-    (request, reply) => {
-      find(request).closeStream(request.body.stream);
-      return reply.code(204).send();
-    },
-  );
+  add('signal', signalSchema, (exec, body) => {
+    const request = body as SignalRequest;
+    requireRunning(exec).signal(request.client, request);
+  });
+  add('kill', killSchema, (exec, body) => {
+    requireRunning(exec).end('killed', (body as KillRequest).kill_after_ms);
+  });
+  add('close', closeSchema, (exec, body) => {
+    const { stream, client } = body as CloseRequest;
+    if (exec.clients.isOwnedBy(client)) exec.closeStream(stream);
+  });
+  add('leave', leaveSchema, (exec, body) => {
+    exec.clients.leave((body as LeaveRequest).client);
+  });
+}
+
+function requireRunning(exec: Exec): Exec {
+  if (!exec.hasEnded) return exec;
+  throw new SbxError('exec_ended', `The exec ${exec.id} has ended`);
 }
 
 function addStdinRoutes(app: FastifyInstance, { execs, owner }: AppOptions): void {
@@ -119,14 +187,15 @@ function addStdinRoutes(app: FastifyInstance, { execs, owner }: AppOptions): voi
   app.addContentTypeParser('application/octet-stream', (_request, _body, done) => {
     done(null);
   });
-  app.post<ById & { Querystring: { offset: string } }>(
+  app.post<ById & { Querystring: { offset: string; client?: string } }>(
     '/api/v1/execs/:id/stdin',
     { schema: stdinSchema },
-    (request) => execs.get(request.params.id, owner).stdin.accept(Number(request.query.offset), request.raw),
+    ({ params, query, raw }) =>
+      execs.get(params.id, owner).clients.stdinOf(query.client).accept(Number(query.offset), raw),
   );
   app.post<ById & { Body: StdinEndRequest }>(
     '/api/v1/execs/:id/stdin/end',
     { schema: stdinEndSchema },
-    (request) => execs.get(request.params.id, owner).stdin.end(request.body.offset),
+    ({ params, body }) => execs.get(params.id, owner).clients.stdinOf(body.client).end(body.offset),
   );
 }

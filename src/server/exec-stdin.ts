@@ -19,6 +19,8 @@ export class ExecStdin {
   #told = STDIN_WINDOW;
   /** Bodies are taken one after another, also where one was sent before the other was answered. */
   #lastBody: Promise<unknown> = Promise.resolve();
+  /** Counts how often the client has come back: bodies of before are not read any more. */
+  #epoch = 0;
   #isEnded = false;
   #isClosed = false;
   readonly #waiting = new Set<() => void>();
@@ -30,6 +32,17 @@ export class ExecStdin {
 
   get answer(): StdinAnswer {
     return { accepted: this.#accepted, closed: this.#isClosed };
+  }
+
+  get state(): StdinEvent {
+    return { type: 'stdin', ...this.answer, limit: this.limit };
+  }
+
+  /** The client has come back, and sends again what was not accepted. */
+  resume(): void {
+    this.#epoch += 1;
+    this.#lastBody = Promise.resolve();
+    this.#release();
   }
 
   /** How far a client may send without that more than the window is held. */
@@ -67,22 +80,26 @@ export class ExecStdin {
    * @throws SbxError `stdin_offset` for a gap, `stdin_ended` after the end
    */
   async accept(offset: number, body: Readable): Promise<StdinAnswer> {
+    this.#onChange({ ...this.state, body: offset });
     const before = this.#lastBody;
-    const taken = before.then(() => this.#takeBody(offset, body));
+    const epoch = this.#epoch;
+    const taken = before.then(() => this.#takeBody(offset, body, epoch));
     this.#lastBody = taken.catch(() => undefined);
     await taken;
     return this.answer;
   }
 
-  async #takeBody(offset: number, body: Readable): Promise<void> {
+  async #takeBody(offset: number, body: Readable, epoch: number): Promise<void> {
     let at = offset;
+    const isUnwanted = (): boolean => epoch !== this.#epoch || (this.#isClosed && !this.#isEnded);
     await new Promise<void>((resolve, reject) => {
       const proceed = (): void => {
         body.resume();
-        if (this.#isClosed && !this.#isEnded) resolve();
+        if (isUnwanted()) resolve();
       };
       this.#waiting.add(proceed);
       body.on('data', (chunk: Buffer) => {
+        if (epoch !== this.#epoch) return;
         try {
           this.take(at, chunk);
         } catch (error) {
@@ -98,7 +115,7 @@ export class ExecStdin {
       body.on('error', () => {
         resolve();
       });
-      if (this.#isClosed && !this.#isEnded) resolve();
+      if (isUnwanted()) resolve();
       body.once('close', () => this.#waiting.delete(proceed));
     });
   }
@@ -141,7 +158,7 @@ export class ExecStdin {
 
   #tell(): void {
     this.#told = this.limit;
-    this.#onChange({ type: 'stdin', accepted: this.#accepted, limit: this.limit, closed: this.#isClosed });
+    this.#onChange(this.state);
   }
 
   #release(): void {

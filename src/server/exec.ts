@@ -1,51 +1,45 @@
 import type { Driver, ExecProcess } from '../drivers/driver.ts';
 import {
-  DEFAULT_WINDOW,
   KILL_AFTER_MS,
-  type AckRequest,
   type ExecRecord,
   type SandboxRecord,
+  type SignalRequest,
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import {
-  OUTPUT_STREAMS,
-  type OutputStream,
-  type StreamBytes,
-  type TerminalEvent,
-} from '../protocol/events.ts';
+import type { OutputStream, TerminalEvent } from '../protocol/events.ts';
 import type { Exit, ExitReason } from '../protocol/exit.ts';
 import { DrainClock } from './drain-clock.ts';
-import { ExecLog } from './exec-log.ts';
+import { ExecClients } from './exec-clients.ts';
 import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
-import { ExecReaders } from './exec-readers.ts';
-import { ExecStdin } from './exec-stdin.ts';
 import { toStartError } from './start-error.ts';
+import type { StoredLog } from './stored-log.ts';
 import { Timers } from './timers.ts';
 
 /** After the main process has ended, how long its pipes are read on for what others write into them. */
 const DRAIN_MS = 2_000;
-/** The most that one read of a pipe brings: credit for less than this is not used. */
-const READ_BYTES = 64 * 1024;
-
 export interface ExecOptions {
   readonly request: StartExecRequest;
   readonly sandbox: SandboxRecord;
   readonly owner: string;
+  /** Makes the log on disk. @throws SbxError `disk_full`, `state_dir_unusable` */
+  readonly openLog: () => StoredLog;
+  readonly log: (line: string) => void;
+  /** Runs when the exec goes on without its owner client. */
+  readonly onKept: (exec: Exec) => void;
   /** Runs once, when the record has its end and before the readers are told. */
   readonly onEnd: (exec: Exec) => void;
 }
 
-/** One command: its process, its log, its stdin, who reads it, and how it ends. */
+/** One command: its process, its output, its stdin, who reads it, and how it ends. */
 export class Exec {
   readonly id: string;
   readonly owner: string;
   readonly sandbox: SandboxRecord;
-  readonly stdin: ExecStdin;
+  readonly clients: ExecClients;
+  readonly #options: ExecOptions;
   readonly #request: StartExecRequest;
-  readonly #onEnd: (exec: Exec) => void;
-  readonly #log = new ExecLog();
   readonly #created = new Date();
   #startedAt = 0;
   #process: ExecProcess | undefined;
@@ -54,6 +48,7 @@ export class Exec {
   /** Why we ended it, where we did. */
   #cause: ExitReason | undefined;
   #end: { at: Date; terminal: TerminalEvent } | undefined;
+  #isDetached: boolean;
   readonly #timers = new Timers();
   /** What was asked for while the command was being started. */
   readonly #early: ((process: ExecProcess) => void)[] = [];
@@ -61,29 +56,27 @@ export class Exec {
     this.#finishDrained();
   });
   #isDrainOver = false;
-  #isDiscarding = false;
-  readonly readers = new ExecReaders({
-    next: (offsets, limit) => this.#log.next(offsets, limit),
-    terminal: () => this.#end?.terminal,
-    onClientSent: (offsets) => {
-      // For a reader without a window, what the socket took counts as acknowledged.
-      if (this.#request.window === undefined) this.acknowledge(offsets);
-      else this.#outputs?.poke();
-    },
-    onClientGone: () => {
-      this.#onClientGone();
-    },
-  });
 
-  constructor({ request, sandbox, owner, onEnd }: ExecOptions) {
+  /** @throws SbxError where it is to have a log on disk and that cannot be made */
+  constructor(options: ExecOptions) {
+    const { request, sandbox, owner, log } = options;
     this.id = request.id;
     this.owner = owner;
     this.sandbox = sandbox;
+    this.#options = options;
     this.#request = request;
-    this.#onEnd = onEnd;
-    this.stdin = new ExecStdin((event) => {
-      this.readers.tell(event);
+    this.#isDetached = request.detached ?? false;
+    this.clients = new ExecClients({
+      request,
+      sandbox,
+      terminal: () => this.#end?.terminal,
+      onRoom: () => this.#outputs?.poke(),
+      onOwnerGone: () => {
+        this.#onOwnerGone();
+      },
+      log,
     });
+    if (this.#isDetached || request.log) this.clients.journal.keepIn(options.openLog());
   }
 
   get hasEnded(): boolean {
@@ -98,8 +91,15 @@ export class Exec {
       created: this.#created,
       hasStarted: this.#process !== undefined,
       end: this.#end,
-      bytes: this.#log.written,
+      bytes: this.clients.journal.written,
+      isDetached: this.#isDetached,
+      isLogged: this.clients.journal.store !== undefined,
     });
+  }
+
+  /** The same start, sent again by a client that has not seen the answer. */
+  isStartedBy(request: StartExecRequest): boolean {
+    return JSON.stringify(request) === JSON.stringify(this.#request);
   }
 
   /** Starts the command. Its failure to start is its end, not an exception. */
@@ -121,19 +121,6 @@ export class Exec {
     }
   }
 
-  /** The offsets from which on everything is still kept. */
-  get kept(): StreamBytes {
-    return this.#log.acknowledged;
-  }
-
-  acknowledge(offsets: AckRequest): void {
-    for (const stream of OUTPUT_STREAMS) {
-      const offset = offsets[stream];
-      if (offset !== undefined) this.#log.acknowledge(stream, offset);
-    }
-    this.#outputs?.poke();
-  }
-
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
   closeStream(stream: OutputStream): void {
     // Also after the end of the process: another may hold the stream and write.
@@ -142,9 +129,10 @@ export class Exec {
   }
 
   /** Sends a signal to the process group; KILL ends the exec for the reason `killed`. */
-  signal(name: string): void {
-    if (name === 'KILL') this.kill('killed');
-    else this.#whenRunning((process) => process.signal(name));
+  signal(client: string | undefined, { signal, number }: SignalRequest): void {
+    if (!this.clients.isNewSignal(client, number)) return;
+    if (signal === 'KILL') this.kill('killed');
+    else this.#whenRunning((process) => process.signal(signal));
   }
 
   /** KILL, now. */
@@ -156,12 +144,12 @@ export class Exec {
   }
 
   /** TERM (after HUP, where somebody hung up), and KILL when that did not help. */
-  end(reason: ExitReason): void {
+  end(reason: ExitReason, killAfterMs = this.#request.kill_after_ms ?? KILL_AFTER_MS): void {
     this.#whenRunning((process) => {
       this.#cause ??= reason;
       if (reason === 'client_gone') process.signal('HUP');
       process.signal('TERM');
-      this.#timers.after(this.#request.kill_after_ms ?? KILL_AFTER_MS, () => {
+      this.#timers.after(killAfterMs, () => {
         this.kill(reason);
       });
     });
@@ -177,7 +165,7 @@ export class Exec {
   /** Lets go of connections and timers; the server goes. */
   destroy(): void {
     this.#timers.clear();
-    this.readers.destroy();
+    this.clients.readers.destroy();
   }
 
   #run(process: ExecProcess): void {
@@ -185,15 +173,20 @@ export class Exec {
     this.#startedAt = performance.now();
     this.#outputs = new ExecOutputs(process, {
       append: (stream, chunk) => {
-        this.#append(stream, chunk);
+        this.clients.append(stream, chunk);
       },
-      hasCredit: (stream) => this.#hasCredit(stream),
+      hasCredit: (stream) => this.clients.hasCredit(stream),
       onChange: () => {
         this.#advance();
       },
     });
-    this.stdin.connect(process.stdin);
-    this.readers.tell({ type: 'started', exec: this.id, sandbox: this.sandbox.name, time: Date.now() });
+    this.clients.stdin.connect(process.stdin);
+    this.clients.readers.tell({
+      type: 'started',
+      exec: this.id,
+      sandbox: this.sandbox.name,
+      time: Date.now(),
+    });
     if (this.#request.timeout_ms !== undefined) {
       this.#timers.after(this.#request.timeout_ms, () => {
         this.end('timeout');
@@ -217,26 +210,10 @@ export class Exec {
     else act(this.#process);
   }
 
-  #append(stream: OutputStream, chunk: Uint8Array): void {
-    if (this.#isDiscarding) {
-      this.#log.skip(stream, chunk.length);
-      return;
-    }
-    this.#log.append(stream, chunk, Date.now());
-    this.readers.wake();
-  }
-
-  #hasCredit(stream: OutputStream): boolean {
-    if (this.#isDiscarding) return true;
-    if (this.readers.isClientBehind) return false;
-    const window = this.#request.window?.[stream] ?? DEFAULT_WINDOW;
-    return this.#log.unacknowledged(stream) + READ_BYTES <= window;
-  }
-
   #reap(exit: Exit): void {
     this.#exit = exit;
     this.#timers.clear();
-    this.stdin.close();
+    this.clients.stdin.close();
     this.#outputs?.settle();
     this.#advance();
   }
@@ -265,7 +242,7 @@ export class Exec {
       type: 'exit',
       exit: this.#exit,
       reason,
-      bytes: this.#log.written,
+      bytes: this.clients.journal.written,
       closed: outputs.closed,
       drain_truncated: isTruncated,
       duration_ms: Math.round(performance.now() - this.#startedAt),
@@ -276,16 +253,31 @@ export class Exec {
     if (this.hasEnded) return;
     this.#end = { at: new Date(), terminal };
     this.#timers.clear();
-    this.stdin.close();
-    this.#onEnd(this);
-    this.readers.wake();
-    this.readers.checkAllRead();
+    this.clients.stdin.close();
+    this.#options.onEnd(this);
+    this.clients.readers.wake();
+    this.clients.readers.checkAllRead();
   }
 
-  /** Nobody holds the child back any more, and nobody waits for its end. */
-  #onClientGone(): void {
-    this.#isDiscarding = true;
-    this.acknowledge(this.#log.written);
-    if (!this.hasEnded) this.end('client_gone');
+  /** Nobody holds the command back any more, and unless it is to go on nobody waits for its end. */
+  #onOwnerGone(): void {
+    const isKept = this.#isDetached || this.#request.on_disconnect === 'keep';
+    if (isKept && !this.hasEnded) this.#keep();
+    this.clients.journal.letGo();
+    this.#outputs?.poke();
+    if (!isKept && !this.hasEnded) this.end('client_gone');
+  }
+
+  #keep(): void {
+    if (this.clients.journal.store === undefined) {
+      try {
+        this.clients.journal.keepIn(this.#options.openLog());
+      } catch (error) {
+        this.#options.log(`The output of exec ${this.id} is not kept: ${String(error)}`);
+      }
+    }
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    this.#options.onKept(this);
   }
 }

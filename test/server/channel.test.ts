@@ -113,7 +113,7 @@ describe('a channel that says what it may not', () => {
   });
 
   it.each([
-    ['a second start', () => frame(start(['true'])), 'A channel starts one exec'],
+    ['a second start', () => frame(start(['true'])), 'A channel shows one exec'],
     ['stdin that begins too late', () => input(5, Buffer.from('x')), 'stdin stands at offset 0, not at 5'],
     [
       // More than the server holds and the largest pipe together: the command may have started by then.
@@ -152,12 +152,12 @@ describe('a channel that says what it may not', () => {
 describe('the route of channels', () => {
   it('wants an upgrade', async () => {
     const { status, body } = await callApi(home, 'GET', { path: routes.channel });
-    expect({ status, body }).toMatchObject({ status: 400, body: { error: { code: 'invalid_argument' } } });
+    expect({ status, body }).toMatchObject({ status: 426, body: { error: { code: 'upgrade_required' } } });
   });
 
   it('wants the upgrade to frames', async () => {
     const answer = await readAll(open(`${UPGRADE.replace('sbx-frames', 'websocket')}\r\n`));
-    expect(answer.toString()).toMatch(/^HTTP\/1\.1 400 .*sbx-frames/s);
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 426 .*sbx-frames/s);
   });
 
   it('wants the protocol of this server', async () => {

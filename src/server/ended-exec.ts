@@ -1,0 +1,73 @@
+import type { AttachRequest, ExecRecord } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import type { StreamBytes, TerminalEvent } from '../protocol/events.ts';
+import type { OpenStream } from './event-stream.ts';
+import { ExecReader } from './exec-reader.ts';
+import { resolveFrom } from './read-from.ts';
+import type { StoredOutput } from './stored-output.ts';
+
+/**
+ * Shows an exec that has ended and of which only the record is left, and its log on disk where it has one.
+ * @throws SbxError `exec_ended`, `output_not_kept`, `position_expired`, `position_beyond_end`
+ */
+export async function attachToEnded(
+  { record, store }: { record: ExecRecord; store: StoredOutput | undefined },
+  request: AttachRequest,
+  open: OpenStream,
+): Promise<ExecReader> {
+  const { client, window, output = true, heartbeat_ms: heartbeatMs } = request;
+  const hasOutput = output && store !== undefined;
+  if (output && store === undefined) requireNothingLeft(record, request);
+  const visible = toEnd(record, store);
+  const offsetsAt = async (position: number): Promise<StreamBytes | undefined> => store?.offsetsAt(position);
+  const from = await resolveFrom({ visible, offsetsAt }, request.from ?? 'now');
+  const reader = new ExecReader(
+    { client, window, from, hasOutput, heartbeatMs, isOwner: false },
+    {
+      view: { memory: undefined, store, visible },
+      terminal: () => toTerminal(record),
+      onSent: () => undefined,
+      onCompleted: () => undefined,
+      onGone: () => undefined,
+    },
+    open,
+  );
+  const { id, sandbox } = record;
+  reader.send({
+    type: 'attached',
+    exec: id,
+    sandbox: sandbox.name,
+    owner: false,
+    from,
+    written: visible,
+    signals: 0,
+  });
+  reader.wake();
+  return reader;
+}
+
+/** What the command wrote, also where not all of it could be stored: the difference is a gap. */
+function toEnd({ bytes }: ExecRecord, store: StoredOutput | undefined): StreamBytes {
+  const stored = store?.stored ?? bytes;
+  return { stdout: Math.max(stored.stdout, bytes.stdout), stderr: Math.max(stored.stderr, bytes.stderr) };
+}
+
+/** A client that was cut off between the last byte and the end needs nothing but the end. */
+function requireNothingLeft({ id, ended, bytes }: ExecRecord, { from = 'now' }: AttachRequest): void {
+  const when = `exec ${id} ended at ${ended ?? 'an unknown time'}`;
+  if (from === 'now') throw new SbxError('exec_ended', `Cannot attach: ${when}`);
+  const hasAll = typeof from === 'object' && from.stdout === bytes.stdout && from.stderr === bytes.stderr;
+  if (hasAll) return;
+  throw new SbxError('output_not_kept', `Cannot read the output: ${when}, and its output was not kept`);
+}
+
+/** The event that ended the exec, as its record has it. */
+function toTerminal(record: ExecRecord): TerminalEvent {
+  const { exit, reason, error, bytes, closed, drain_truncated, duration_ms } = record;
+  if (error !== null) return { type: 'error', error };
+  if (exit === null || reason === null) {
+    const why = `Exec ${record.id} is lost: its server ended while it ran`;
+    return { type: 'error', error: new SbxError('session_lost', why).toBody() };
+  }
+  return { type: 'exit', exit, reason, bytes, closed, drain_truncated, duration_ms: duration_ms ?? 0 };
+}

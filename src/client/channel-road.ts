@@ -1,40 +1,54 @@
-import { routes, type StartExecRequest } from '../protocol/api.ts';
-import type { OutputStream, StreamBytes } from '../protocol/events.ts';
+import { routes, STDIN_WINDOW, type SignalRequest } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import type { ExecEvent, OutputStream, StreamBytes } from '../protocol/events.ts';
 import {
   createEventParser,
   formatJsonFrame,
+  formatStdinHead,
   FRAMES_PROTOCOL,
   type ChannelRequest,
+  type OpeningRequest,
 } from '../protocol/frames.ts';
 import { parseFailure } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
-import { StdinSender } from './stdin-sender.ts';
-import type { StdinSource } from './stdin-source.ts';
-import type { Transport, UpgradedConnection } from './transport.ts';
+import type { StdinCursor, StdinPiece } from './stdin-queue.ts';
+import type { Connection, Transport, UpgradedConnection } from './transport.ts';
+import { withinMoment } from './moment.ts';
 
 /** An exec on one connection of its own, in frames both ways. */
 export class ChannelRoad implements ExecRoad {
   readonly #connections: Connections;
-  #connection: UpgradedConnection | undefined;
-  readonly #sender = new StdinSender();
+  #connection: Connection | undefined;
+  #upgraded: UpgradedConnection | undefined;
+  #isClosed = false;
+  /** No byte of stdin from this offset on may be sent yet. */
+  #stdinLimit = STDIN_WINDOW;
+  /** The child can read no more of it. */
+  #isStdinOver = false;
+  #onAllowed: () => void = () => undefined;
 
   constructor(transport: Transport) {
     this.#connections = new Connections(transport);
   }
 
-  async follow(request: StartExecRequest, listener: RoadListener): Promise<void> {
-    const connection = await this.#connections.open();
+  async connect(): Promise<void> {
+    this.#connection = await this.#connections.open();
+  }
+
+  async follow(opening: OpeningRequest, listener: RoadListener): Promise<void> {
+    if (this.#connection === undefined) throw new Error('follow() comes after connect()');
     // The request does not wait for the answer to the upgrade: that would be a round trip more for every exec.
-    const upgraded = connection.upgrade({
+    const upgraded = this.#connection.upgrade({
       path: routes.channel,
       protocol: FRAMES_PROTOCOL,
-      first: formatJsonFrame({ type: 'start', ...request }),
+      first: formatJsonFrame(opening),
     });
+    this.#upgraded = upgraded;
     const answer = await upgraded.answer;
-    if (answer.status !== 101) throw parseFailure(answer.status, await answer.readAll());
-    this.#connection = upgraded;
+    if (answer.status !== 101) throw toRefusal(parseFailure(answer.status, await answer.readAll()));
     const parser = createEventParser((event) => {
+      if (event.type === 'stdin') this.#allowStdin(event);
       listener.take(event);
     });
     await answer.read((chunk) => {
@@ -47,36 +61,69 @@ export class ChannelRoad implements ExecRoad {
     this.#send({ type: 'ack', ...written });
   }
 
-  signal(signal: string): Promise<void> {
-    this.#send({ type: 'signal', signal });
-    return Promise.resolve();
+  signal(request: SignalRequest): void {
+    this.#send({ type: 'signal', ...request });
   }
 
-  closeStream(stream: OutputStream): Promise<void> {
+  closeStream(stream: OutputStream): void {
     this.#send({ type: 'close', stream });
-    return Promise.resolve();
   }
 
-  async sendStdin(source: StdinSource): Promise<void> {
-    if (this.#connection === undefined) return;
-    const offset = await this.#sender.run(source, this.#connection);
-    if (offset !== undefined) this.#send({ type: 'stdin_end', offset });
+  async sendStdin(cursor: StdinCursor): Promise<void> {
+    for (;;) {
+      const piece = await cursor.next();
+      if (piece === undefined || this.#isInVain()) return;
+      if (piece === null) break;
+      await this.#sendPiece(piece);
+    }
+    this.#send({ type: 'stdin_end', offset: cursor.offset });
   }
 
-  allowStdin(limit: number): void {
-    this.#sender.allow(limit);
-  }
-
-  stopStdin(): void {
-    this.#sender.stop();
+  async leave(): Promise<void> {
+    if (this.#upgraded?.write([formatJsonFrame({ type: 'leave' })]) === false) {
+      await withinMoment(this.#upgraded.drained());
+    }
   }
 
   close(): void {
-    this.stopStdin();
+    this.#isClosed = true;
     this.#connections.close();
+    this.#onAllowed();
+  }
+
+  async #sendPiece({ offset, bytes }: StdinPiece): Promise<void> {
+    for (let at = 0; at < bytes.length && !this.#isInVain();) {
+      const piece = bytes.subarray(at, at + Math.max(0, this.#stdinLimit - offset - at));
+      if (piece.length === 0) {
+        await new Promise<void>((resolve) => {
+          this.#onAllowed = resolve;
+        });
+        continue;
+      }
+      const hasRoom = this.#upgraded?.write([formatStdinHead(offset + at, piece.length), piece]);
+      at += piece.length;
+      if (hasRoom === false) await this.#upgraded?.drained();
+    }
+  }
+
+  #allowStdin({ limit, closed }: ExecEvent & { type: 'stdin' }): void {
+    this.#stdinLimit = limit;
+    this.#isStdinOver = closed;
+    this.#onAllowed();
+  }
+
+  #isInVain(): boolean {
+    return this.#isClosed || this.#isStdinOver;
   }
 
   #send(request: ChannelRequest): void {
-    this.#connection?.write([formatJsonFrame(request)]);
+    this.#upgraded?.write([formatJsonFrame(request)]);
   }
+}
+
+/** A server that knows no channels, or a proxy that upgrades none: their words are of no interest. */
+function toRefusal(failure: SbxError): SbxError {
+  const isOfProxy = failure.code === 'internal' || failure.code === 'invalid_argument';
+  if (!isOfProxy && failure.code !== 'route_not_found') return failure;
+  return new SbxError('upgrade_required', failure.message, { cause: failure });
 }

@@ -50,7 +50,8 @@ export async function findDaemon({
   const transport = createLocalTransport(file.socket);
   try {
     const connection = await transport.connect();
-    return { file, transport: withFirst(transport, connection) };
+    const isServerGone = (): boolean => !isRunning(file);
+    return { file, transport: { ...withFirst(transport, connection), isServerGone } };
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
-import type { StartExecRequest } from '../protocol/api.ts';
+import type { SignalRequest } from '../protocol/api.ts';
 import type { ExecEvent, OutputStream, StreamBytes } from '../protocol/events.ts';
-import type { StdinSource } from './stdin-source.ts';
+import type { OpeningRequest } from '../protocol/frames.ts';
+import type { StdinCursor } from './stdin-queue.ts';
 
 /** What a session hears on its road. */
 export interface RoadListener {
@@ -10,22 +11,29 @@ export interface RoadListener {
   take(event: ExecEvent): void;
 }
 
-/** How one exec is started, followed and steered: the port between its session and the wire. */
+/**
+ * How one exec is started or attached to, followed and steered: the port between its session and the wire. A road ends
+ * with its connections; the session goes on with another. What is asked of a road that has been cut is in vain, and
+ * asked again of the next.
+ */
 export interface ExecRoad {
+  /** @throws SbxError `server_unreachable` */
+  connect(): Promise<void>;
   /**
-   * Starts the exec and gives its events as they come; resolves when no more will come.
-   * @throws SbxError what the server refuses it with; `server_unreachable`, also where the connection breaks
+   * Opens the exec and gives its events as they come; resolves when no more will come.
+   * @throws SbxError what the server refuses it with; `server_unreachable`, also where a connection breaks
    */
-  follow(request: StartExecRequest, listener: RoadListener): Promise<void>;
-  /** The bytes before these offsets are where they belong. */
+  follow(opening: OpeningRequest, listener: RoadListener): Promise<void>;
+  /** The bytes before these offsets are where they belong. It also tells that we live. */
   acknowledge(written: StreamBytes): void;
-  signal(signal: string): Promise<void>;
-  closeStream(stream: OutputStream): Promise<void>;
-  /** Forwards stdin; resolves when it has ended and the server knows, or when nobody can read more of it. */
-  sendStdin(source: StdinSource): Promise<void>;
-  /** The server takes stdin up to this offset. */
-  allowStdin(limit: number): void;
-  /** Nobody can read more of stdin. */
-  stopStdin(): void;
+  signal(request: SignalRequest): void;
+  closeStream(stream: OutputStream): void;
+  /**
+   * Forwards stdin and its end; resolves when the server was told all of it, or when nothing more is to be sent here.
+   * @throws SbxError `input_failed`
+   */
+  sendStdin(cursor: StdinCursor): Promise<void>;
+  /** We will not come back. Resolves when that is on its way, or after a moment. */
+  leave(): Promise<void>;
   close(): void;
 }

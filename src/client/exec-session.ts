@@ -1,11 +1,25 @@
-import { CUT_MS, DEFAULT_WINDOW, type StartExecRequest } from '../protocol/api.ts';
+import {
+  DEFAULT_WINDOW,
+  type AttachRequest,
+  type SignalRequest,
+  type StartExecRequest,
+} from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import type { ExecEvent, ExitEvent, OutputEvent, OutputStream } from '../protocol/events.ts';
-import { ChannelRoad } from './channel-road.ts';
-import type { ExecRoad } from './exec-road.ts';
-import { HttpRoad } from './http-road.ts';
+import {
+  OUTPUT_STREAMS,
+  type AttachedEvent,
+  type ExecEvent,
+  type ExitEvent,
+  type GapEvent,
+  type HelloEvent,
+  type OutputEvent,
+  type OutputStream,
+  type StdinEvent,
+} from '../protocol/events.ts';
+import type { OpeningRequest } from '../protocol/frames.ts';
+import { LastingRoad } from './lasting-road.ts';
 import { toLost } from './lost.ts';
-import { SilenceWatch } from './silence-watch.ts';
+import { StdinQueue } from './stdin-queue.ts';
 import type { StdinSource } from './stdin-source.ts';
 import type { Transport } from './transport.ts';
 
@@ -15,141 +29,180 @@ import type { Transport } from './transport.ts';
  */
 export type OutputTarget = (chunk: Buffer, written: () => void) => void;
 
+/** Whether the session starts an exec or reads one that was started. */
+export type SessionOpening = { readonly start: SessionStart } | { readonly attach: SessionAttachment };
+
+export type SessionStart = Omit<StartExecRequest, SessionField | 'stdin'>;
+export type SessionAttachment = Omit<AttachRequest, SessionField>;
+
+/** What the session says of itself. */
+type SessionField = 'client' | 'window' | 'heartbeat_ms' | 'reconnect_grace_ms';
+
 export interface ExecSessionOptions {
   readonly transport: Transport;
-  readonly request: Omit<StartExecRequest, 'stdin' | 'window'>;
-  /** Undefined gives the child `/dev/null`. */
+  readonly opening: SessionOpening;
+  /** A UUID, by which the server knows this session again after a cut. */
+  readonly client: string;
+  /** Undefined gives the child `/dev/null`. Of an exec that another client owns nothing of it is read. */
   readonly stdin?: StdinSource | undefined;
   readonly stdout: OutputTarget;
   readonly stderr: OutputTarget;
+  /** How long to try to come back after a cut, in milliseconds; undefined is 2 s on a Unix socket, 60 s elsewhere. */
+  readonly graceMs?: number | undefined;
   /** The server has taken the exec. */
   readonly onAccepted?: () => void;
+  /** Every event, before it is acted on. */
+  readonly onEvent?: (event: ExecEvent) => void;
+  /** Bytes that are kept nowhere any more; without it they are the end of the session. */
+  readonly onGap?: (gap: GapEvent) => void;
 }
 
 /** How much of the window is written before that is acknowledged. */
 const ACK_EVERY = DEFAULT_WINDOW / 4;
+const WINDOW = { stdout: DEFAULT_WINDOW, stderr: DEFAULT_WINDOW };
 
 /**
- * One exec from its start to its end, seen from the client: output goes to its targets as it arrives, stdin comes from
- * its source, and the end is the exit event or an error, never a guess.
+ * One exec to its end, seen from a client: output goes to its targets as it arrives, stdin comes from its source, and
+ * the end is the exit event or an error, never a guess. A connection that is cut is made again, and goes on at the same
+ * byte in both directions.
  */
 export class ExecSession {
   readonly id: string;
   readonly #options: ExecSessionOptions;
+  readonly #road: LastingRoad;
+  readonly #stdin: StdinQueue | undefined;
   readonly #received = { stdout: 0, stderr: 0 };
   readonly #written = { stdout: 0, stderr: 0 };
   readonly #acknowledged = { stdout: 0, stderr: 0 };
-  #road: ExecRoad;
+  /** Signals of this session that the server is not known to have taken, and how many there were. */
+  #signals: SignalRequest[] = [];
+  #signalCount = 0;
+  readonly #closedStreams = new Set<OutputStream>();
+  /** Which server has the exec. */
+  #instance: string | undefined;
+  #isOwner: boolean;
+  /** On this road stdin waits for the server to say how far it was accepted. */
+  #awaitsStdinState = false;
+  /** Where output begins is known. */
+  #hasOffsets: boolean;
   #isClosed = false;
-  #hasStarted = false;
   #terminal: ExitEvent | Error | undefined;
 
   constructor(options: ExecSessionOptions) {
-    this.id = options.request.id;
+    const { opening, transport, stdin, graceMs } = options;
+    this.id = 'start' in opening ? opening.start.id : opening.attach.id;
+    this.#isOwner = 'start' in opening;
+    this.#hasOffsets = 'start' in opening;
     this.#options = options;
-    this.#road = new ChannelRoad(options.transport);
+    this.#road = new LastingRoad({ transport, id: this.id, client: options.client, graceMs });
+    if (stdin !== undefined) this.#stdin = new StdinQueue(stdin, { isKeeping: this.#road.graceMs > 0 });
   }
 
   /** The server has taken the exec: signals reach it. */
   get hasStarted(): boolean {
-    return this.#hasStarted;
+    return this.#instance !== undefined;
+  }
+
+  /** False while a connection that was cut is being made again. */
+  get isConnected(): boolean {
+    return this.#road.isConnected;
+  }
+
+  /** It feeds stdin and holds the command back. */
+  get isOwner(): boolean {
+    return this.#isOwner;
   }
 
   /**
-   * Runs the exec to its end.
+   * Follows the exec to its end.
    * @throws SbxError what the server says went wrong; `session_lost` when the end is not known
    */
   async run(): Promise<ExitEvent> {
     try {
       await this.#follow();
+      if (this.#terminal === undefined) throw toLost('it was closed here');
+      if (this.#terminal instanceof Error) throw this.#terminal;
+      this.#checkCounts(this.#terminal);
+      await this.#road.leave();
+      return this.#terminal;
     } finally {
       this.close();
     }
-    if (this.#terminal === undefined) throw toLost('the stream ended');
-    if (this.#terminal instanceof Error) throw this.#terminal;
-    this.#checkCounts(this.#terminal);
-    return this.#terminal;
   }
 
   /** Forwards a signal (`TERM`) to the process group of the command; `KILL` ends the exec. */
-  signal(signal: string): Promise<void> {
-    return this.#road.signal(signal);
+  signal(signal: string): void {
+    this.#signalCount += 1;
+    const request = { signal, number: this.#signalCount };
+    this.#signals.push(request);
+    this.#road.current?.signal(request);
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
-  closeStream(stream: OutputStream): Promise<void> {
-    return this.#road.closeStream(stream);
+  closeStream(stream: OutputStream): void {
+    this.#closedStreams.add(stream);
+    this.#road.current?.closeStream(stream);
   }
 
   /** Lets go of connections and of stdin; an exec that has not ended loses its client. */
   close(): void {
-    this.#options.stdin?.destroy();
+    if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#stdin?.stop();
+    if (this.#terminal === undefined || this.#terminal instanceof Error) void this.#road.leave();
     this.#road.close();
   }
 
   async #follow(): Promise<void> {
     try {
-      await this.#followRoad();
-    } catch (error) {
-      // A server that knows no channels, or a proxy that upgrades none.
-      if (!(error instanceof SbxError) || error.code !== 'route_not_found') throw error;
-      this.#road.close();
-      this.#road = new HttpRoad(this.id, this.#options.transport);
-      if (this.#isClosed) this.#road.close();
-      await this.#followRoad();
-    }
-  }
-
-  async #followRoad(): Promise<void> {
-    const silence = new SilenceWatch(CUT_MS, () => {
-      this.#fail(toLost(`nothing was heard for ${CUT_MS / 1000} s`));
-    });
-    const listener = {
-      hear: () => {
-        silence.hear();
-      },
-      take: (event: ExecEvent) => {
-        if (this.#terminal === undefined) this.#take(event);
-      },
-    };
-    try {
-      await this.#road.follow(this.#toRequest(), listener);
+      await this.#road.follow({
+        toOpening: () => this.#toOpening(),
+        take: (event) => {
+          this.#take(event);
+        },
+        isOver: () => this.#terminal !== undefined || this.#isClosed,
+        written: this.#written,
+      });
     } catch (error) {
       // Before anything was heard, the server has said why, or could not be reached.
-      if (!this.#hasStarted) throw error;
+      if (!this.hasStarted) throw error;
       this.#end(toLost((error as Error).message, error));
-    } finally {
-      silence.stop();
     }
   }
 
-  #toRequest(): StartExecRequest {
-    const { request, stdin } = this.#options;
-    return {
-      ...request,
-      stdin: stdin === undefined ? 'null' : 'pipe',
-      window: { stdout: DEFAULT_WINDOW, stderr: DEFAULT_WINDOW },
-    };
+  /** What opens the next connection: the start until the server is known to have it, then the way back. */
+  #toOpening(): OpeningRequest {
+    const { opening, stdin, client } = this.#options;
+    const own = { client, window: WINDOW, ...this.#road.promises };
+    if (this.hasStarted)
+      return { type: 'attach', id: this.id, from: { ...this.#received }, ...toRole(opening), ...own };
+    if ('attach' in opening) return { type: 'attach', ...opening.attach, ...own };
+    return { type: 'start', ...opening.start, stdin: stdin === undefined ? 'null' : 'pipe', ...own };
   }
 
   #take(event: ExecEvent): void {
+    if (this.#terminal !== undefined) return;
+    this.#options.onEvent?.(event);
     switch (event.type) {
       case 'hello':
-        this.#hasStarted = true;
-        this.#options.onAccepted?.();
-        void this.#sendStdin();
+        this.#takeHello(event);
+        break;
+      case 'attached':
+        this.#takeAttached(event);
+        break;
+      case 'taken':
+        this.#isOwner = false;
+        this.#stdin?.rest();
         break;
       case 'stdout':
       case 'stderr':
         this.#takeOutput(event);
         break;
       case 'stdin':
-        if (event.closed) this.#road.stopStdin();
-        else this.#road.allowStdin(event.limit);
+        this.#takeStdin(event);
         break;
       case 'gap':
-        this.#fail(toLost(`the server left out bytes ${event.from} to ${event.to} of ${event.stream}`));
+        this.#takeGap(event);
         break;
       case 'exit':
         this.#end(event);
@@ -161,47 +214,81 @@ export class ExecSession {
     }
   }
 
+  #takeHello({ instance }: HelloEvent): void {
+    if (this.#instance !== undefined && this.#instance !== instance) {
+      this.#fail(toLost('the server is another than before: it was started anew'));
+      return;
+    }
+    const isFirst = this.#instance === undefined;
+    this.#instance = instance;
+    if (isFirst) this.#options.onAccepted?.();
+    if (isFirst && 'start' in this.#options.opening) void this.#sendStdin();
+  }
+
+  #takeAttached({ from, owner, signals }: AttachedEvent): void {
+    const counts = [this.#received, this.#written, this.#acknowledged];
+    if (!this.#hasOffsets) for (const offsets of counts) Object.assign(offsets, from);
+    this.#hasOffsets = true;
+    this.#isOwner = owner;
+    this.#awaitsStdinState = owner;
+    this.#signals = this.#signals.filter(({ number = 0 }) => number > signals);
+    for (const request of this.#signals) this.#road.current?.signal(request);
+    for (const stream of this.#closedStreams) this.#road.current?.closeStream(stream);
+  }
+
+  #takeStdin({ accepted, closed }: StdinEvent): void {
+    this.#stdin?.accept(accepted);
+    if (closed) this.#stdin?.stop();
+    else if (this.#awaitsStdinState) void this.#sendStdin();
+    this.#awaitsStdinState = false;
+  }
+
   #takeOutput({ type, offset, bytes }: OutputEvent): void {
+    this.#hasOffsets = true;
     if (offset !== this.#received[type]) {
       this.#fail(toLost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
       return;
     }
     this.#received[type] += bytes.length;
     this.#options[type](bytes, () => {
-      this.#written[type] += bytes.length;
-      if (this.#written[type] - this.#acknowledged[type] >= ACK_EVERY) this.#acknowledge();
+      this.#count(type, bytes.length);
     });
   }
 
-  #acknowledge(): void {
-    if (this.#terminal !== undefined) return;
+  #takeGap(gap: GapEvent): void {
+    const { onGap } = this.#options;
+    if (onGap === undefined) {
+      this.#fail(toLost(`the server left out bytes ${gap.from} to ${gap.to} of ${gap.stream}`));
+      return;
+    }
+    onGap(gap);
+    this.#count(gap.stream, gap.to - this.#received[gap.stream]);
+    this.#received[gap.stream] = gap.to;
+  }
+
+  #count(stream: OutputStream, bytes: number): void {
+    this.#written[stream] += bytes;
+    if (this.#written[stream] - this.#acknowledged[stream] < ACK_EVERY || this.#terminal !== undefined)
+      return;
     Object.assign(this.#acknowledged, this.#written);
-    this.#road.acknowledge({ ...this.#written });
+    this.#road.current?.acknowledge({ ...this.#written });
   }
 
   async #sendStdin(): Promise<void> {
-    const { stdin } = this.#options;
-    if (stdin === undefined) return;
+    const { current } = this.#road;
+    if (this.#stdin === undefined || current === undefined) return;
     try {
-      await this.#road.sendStdin(stdin);
+      await current.sendStdin(this.#stdin.open());
     } catch (error) {
-      this.#failStdin(error as Error);
+      // Input that cannot be read is never left out in silence.
+      this.#fail(error as Error);
     }
-  }
-
-  /** Input that cannot be sent is never left out in silence, unless the exec has ended: then nobody wants it. */
-  #failStdin(error: Error): void {
-    const code = error instanceof SbxError ? error.code : 'internal';
-    if (code === 'exec_ended' || code === 'exec_not_found') return;
-    this.#fail(
-      code === 'server_unreachable' ? toLost(`stdin cannot be sent: ${error.message}`, error) : error,
-    );
   }
 
   #end(terminal: ExitEvent | Error): void {
     if (this.#terminal !== undefined) return;
     this.#terminal = terminal;
-    this.#road.stopStdin();
+    this.#stdin?.stop();
   }
 
   /** We cannot go on: the server loses its client, and ends the exec. */
@@ -211,10 +298,19 @@ export class ExecSession {
   }
 
   #checkCounts({ bytes, closed }: ExitEvent): void {
-    for (const stream of ['stdout', 'stderr'] as const) {
+    const { opening } = this.#options;
+    if ('attach' in opening && opening.attach.output === false) return;
+    for (const stream of OUTPUT_STREAMS) {
       if (closed.includes(stream) || bytes[stream] === this.#received[stream]) continue;
       const why = `${this.#received[stream]} of ${bytes[stream]} bytes of ${stream} arrived`;
       throw new SbxError('session_lost', `The byte counts do not add up: ${why}`);
     }
   }
+}
+
+/** Who only watches, or wants no output, does not want more when it comes back. */
+function toRole(opening: SessionOpening): Pick<AttachRequest, 'watch' | 'output'> {
+  if ('start' in opening) return {};
+  const { watch, output } = opening.attach;
+  return { ...(watch !== undefined && { watch }), ...(output !== undefined && { output }) };
 }

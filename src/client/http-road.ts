@@ -1,106 +1,182 @@
-import { routes, type StartExecRequest } from '../protocol/api.ts';
-import { parseExecEvent, type OutputStream, type StreamBytes } from '../protocol/events.ts';
+import {
+  DEFAULT_WINDOW,
+  routes,
+  type AttachRequest,
+  type ReadFrom,
+  type SignalRequest,
+} from '../protocol/api.ts';
+import { parseExecEvent, type ExecEvent, type OutputStream, type StreamBytes } from '../protocol/events.ts';
+import { SbxError, type ErrorCode } from '../protocol/errors.ts';
+import type { OpeningRequest } from '../protocol/frames.ts';
 import { SseParser } from '../protocol/sse.ts';
 import { parseFailure, requestJson } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
-import { StdinPump } from './stdin-pump.ts';
-import type { StdinSource } from './stdin-source.ts';
-import type { Connection, StreamAnswer, Transport } from './transport.ts';
+import { withinMoment } from './moment.ts';
+import type { PathTraits } from './path-traits.ts';
+import { StdinBodies } from './stdin-bodies.ts';
+import type { StdinCursor } from './stdin-queue.ts';
+import type { Connection, RequestOptions, Transport } from './transport.ts';
+
+export interface HttpRoadOptions {
+  readonly transport: Transport;
+  readonly id: string;
+  /** The session. */
+  readonly client: string;
+  readonly traits: PathTraits;
+}
 
 /**
  * An exec in plain HTTP: events as Server-Sent Events, stdin in bodies, small requests beside them. It passes where a
  * connection cannot be upgraded.
  */
 export class HttpRoad implements ExecRoad {
-  readonly #id: string;
+  readonly #options: HttpRoadOptions;
   readonly #connections: Connections;
-  #control: Promise<Connection> | undefined;
+  #events: Connection | undefined;
+  #control: Connection | undefined;
   /** Requests on the control connection, one after another. */
   #controlTail: Promise<unknown> = Promise.resolve();
   /** What is to be acknowledged when the control connection has its turn for it. */
   #written: StreamBytes | undefined;
-  #pump: StdinPump | undefined;
-  /** Nobody can read more of stdin; it may be known before there is a pump. */
-  #isStdinOver = false;
+  #bodies: StdinBodies | undefined;
+  #listener: RoadListener | undefined;
+  /** What broke first. */
+  #failure: Error | undefined;
 
-  constructor(id: string, transport: Transport) {
-    this.#id = id;
-    this.#connections = new Connections(transport);
+  constructor(options: HttpRoadOptions) {
+    this.#options = options;
+    this.#connections = new Connections(options.transport);
   }
 
-  async follow(request: StartExecRequest, listener: RoadListener): Promise<void> {
-    const answer = await this.#start(request);
+  async connect(): Promise<void> {
+    this.#events = await this.#connections.open();
+  }
+
+  async follow(opening: OpeningRequest, listener: RoadListener): Promise<void> {
+    if (this.#events === undefined) throw new Error('follow() comes after connect()');
+    this.#listener = listener;
+    const answer = await this.#events.stream({ ...toRequest(opening), accept: 'text/event-stream' });
+    if (answer.status !== 200) throw parseFailure(answer.status, await answer.readAll());
     const parser = new SseParser((raw) => {
       const event = parseExecEvent(raw);
-      if (event !== undefined) listener.take(event);
+      if (event !== undefined) this.#take(event, listener);
     });
-    await answer.read((chunk) => {
-      listener.hear();
-      parser.push(chunk);
-    });
+    try {
+      await answer.read((chunk) => {
+        listener.hear();
+        parser.push(chunk);
+      });
+    } catch (error) {
+      throw this.#failure ?? error;
+    }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   acknowledge(written: StreamBytes): void {
     const isQueued = this.#written !== undefined;
     this.#written = written;
     if (isQueued) return;
-    void this.#post(routes.ack(this.#id), () => {
-      const json = this.#written;
+    void this.#post(routes.ack(this.#options.id), () => {
+      const asked = { ...this.#written, client: this.#options.client };
       this.#written = undefined;
-      return json;
-    }).catch(() => undefined);
+      return asked;
+    });
   }
 
-  signal(signal: string): Promise<void> {
-    return this.#post(routes.signal(this.#id), () => ({ signal }));
+  signal(request: SignalRequest): void {
+    void this.#post(routes.signal(this.#options.id), () => ({ ...request, client: this.#options.client }));
   }
 
-  closeStream(stream: OutputStream): Promise<void> {
-    return this.#post(routes.close(this.#id), () => ({ stream }));
+  closeStream(stream: OutputStream): void {
+    void this.#post(routes.close(this.#options.id), () => ({ stream, client: this.#options.client }));
   }
 
-  async sendStdin(source: StdinSource): Promise<void> {
-    this.#pump = new StdinPump(await this.#connections.open(), this.#id, source);
-    if (this.#isStdinOver) this.#pump.stop();
-    await this.#pump.run();
+  async sendStdin(cursor: StdinCursor): Promise<void> {
+    const { id, client, traits } = this.#options;
+    try {
+      const connection = await this.#connections.open();
+      this.#bodies = new StdinBodies({
+        connection,
+        id,
+        client,
+        traits,
+        onAccepted: ({ accepted, closed }) =>
+          this.#listener?.take({ type: 'stdin', accepted, closed, limit: accepted }),
+      });
+      await this.#bodies.run(cursor);
+    } catch (error) {
+      if (error instanceof SbxError && error.code === 'input_failed') throw error;
+      this.#fail(error);
+    }
   }
 
-  /** A body is taken as fast as the server reads it: the socket holds us back. */
-  allowStdin(): void {
-    // Nothing of ours waits for it.
-  }
-
-  stopStdin(): void {
-    this.#isStdinOver = true;
-    this.#pump?.stop();
+  leave(): Promise<void> {
+    return withinMoment(this.#post(routes.leave(this.#options.id), () => ({ client: this.#options.client })));
   }
 
   close(): void {
-    this.stopStdin();
+    this.#bodies?.stop();
     this.#connections.close();
   }
 
-  async #start(request: StartExecRequest): Promise<StreamAnswer> {
-    const connection = await this.#connections.open();
-    const answer = await connection.stream({
-      method: 'POST',
-      path: routes.execs,
-      json: request,
-      accept: 'text/event-stream',
-    });
-    if (answer.status !== 200) throw parseFailure(answer.status, await answer.readAll());
-    return answer;
+  #take(event: ExecEvent, listener: RoadListener): void {
+    if (event.type === 'stdin') {
+      if (event.body !== undefined) this.#bodies?.hearHead(event.body);
+      if (event.closed) this.#bodies?.stop();
+    }
+    listener.take(event);
   }
 
   /** Posts on the control connection, in order; the body is made when its turn comes. */
   #post(path: string, makeBody: () => unknown): Promise<void> {
     const posted = this.#controlTail.then(async () => {
-      this.#control ??= this.#connections.open();
-      const connection = await this.#control;
-      await requestJson(connection, { method: 'POST', path, json: makeBody() });
+      // Proxies close connections that are idle for long.
+      if (this.#control?.isOpen !== true) this.#control = await this.#connections.open();
+      await requestJson(this.#control, { method: 'POST', path, json: makeBody() });
     });
-    this.#controlTail = posted.catch(() => undefined);
-    return posted;
+    this.#controlTail = posted.catch((error: unknown) => {
+      this.#fail(error);
+    });
+    return posted.catch(() => undefined);
   }
+
+  /** Whatever breaks, the road is cut: what was under way is asked again of the next. */
+  #fail(error: unknown): void {
+    const { message } = error as Error;
+    if (error instanceof SbxError && VAIN.includes(error.code)) return;
+    this.#failure ??= new SbxError('server_unreachable', message, { cause: error });
+    this.close();
+  }
+}
+
+/** Nobody is there any more who could want what was asked. */
+const VAIN: readonly ErrorCode[] = ['exec_ended', 'exec_not_found', 'stdin_owned', 'stdin_ended'];
+
+function toRequest({ type, ...request }: OpeningRequest): RequestOptions {
+  if (type === 'start') return { method: 'POST', path: routes.execs, json: request };
+  return { method: 'GET', path: `${routes.events(request.id)}?${toQuery(request)}` };
+}
+
+function toQuery(request: AttachRequest): string {
+  const { client, from = 'now', take, watch, output, window } = request;
+  const { reconnect_grace_ms: grace, heartbeat_ms: heartbeat } = request;
+  const pairs: Record<string, string | number | undefined> = {
+    client,
+    ...toFrom(from),
+    take: take ? 1 : undefined,
+    watch: watch ? 1 : undefined,
+    output: output === false ? 0 : undefined,
+    window: window === undefined ? undefined : DEFAULT_WINDOW,
+    reconnect_grace_ms: grace,
+    heartbeat_ms: heartbeat,
+  };
+  return Object.entries(pairs)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${String(value)}`)
+    .join('&');
+}
+
+function toFrom(from: ReadFrom): Record<string, string | number> {
+  return typeof from === 'object' ? { stdout: from.stdout, stderr: from.stderr } : { from };
 }

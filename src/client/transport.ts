@@ -7,6 +7,8 @@ export interface Transport {
    * server waits a short while only for a client that has gone.
    */
   readonly isLocal: boolean;
+  /** True where the process that served is known to have ended: nobody will come back there with its execs. */
+  isServerGone?(): boolean;
   /**
    * A connection of its own. An attempt ends by itself, or when `signal` aborts it.
    * @throws SbxError `server_unreachable`

@@ -110,7 +110,8 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
     };
     const session = new ExecSession({
       transport: createLocalTransport(toPath()) satisfies Transport,
-      request: { id: randomUUID(), sandbox: options.sandbox ?? sandbox, argv },
+      opening: { start: { id: randomUUID(), sandbox: options.sandbox ?? sandbox, argv } },
+      client: randomUUID(),
       stdin: options.stdin,
       stdout: target('stdout'),
       stderr: target('stderr'),
@@ -171,7 +172,7 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
     const stdin = new TestStdin().push('x');
     const { session, ended } = run(['sh', '-c', 'exec <&-; exec sleep 300'], { stdin });
     while (!stdin.isDestroyed) await delay(10);
-    await session.signal('KILL');
+    session.signal('KILL');
     expect(await ended).toMatchObject({ exit: { signal: 'KILL' }, reason: 'killed' });
   });
 
@@ -181,7 +182,7 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
       'trap "exit 7" TERM; head -c 8388608 /dev/zero; echo done >&2; while :; do sleep 0.05; done';
     const { session, ended, until } = run(['sh', '-c', script], { stdin });
     await until(8 * 1024 * 1024);
-    await session.signal('TERM');
+    session.signal('TERM');
     expect((await ended).exit).toEqual({ code: 7 });
   });
 
@@ -202,8 +203,7 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
   it('closes a stream of the command on request', async () => {
     const { session, ended, until } = run(['yes']);
     await until(1);
-    // The exec may end before the answer to this has come.
-    session.closeStream('stdout').catch(() => undefined);
+    session.closeStream('stdout');
     const { exit, closed } = await ended;
     expect({ exit, closed }).toEqual({ exit: { signal: 'PIPE' }, closed: ['stdout'] });
   });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Transport } from '../../client/transport.ts';
 import type { Network } from '../../protocol/api.ts';
@@ -14,6 +13,7 @@ import { resolveEnvironment } from '../options/environment.ts';
 import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
+import { makeUuid } from '../uuid.ts';
 
 /** `sbx exec` as it was typed, every value parsed. */
 export interface ExecOptions {
@@ -114,11 +114,6 @@ export async function runExecCommand(options: ExecOptions, context: Context): Pr
   } catch (error) {
     return reportError(error, context, { hints: !options.isQuiet });
   }
-}
-
-/** The kernel's random UUID: node:crypto would cost each command 2 ms of loading. */
-function makeUuid(): string {
-  return readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
 }
 
 function noCommand(sandbox: string | undefined): SbxError {

@@ -1,7 +1,7 @@
-import { ExecSession } from '../../client/exec-session.ts';
+import { ExecSession, type SessionStart } from '../../client/exec-session.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
 import type { Transport } from '../../client/transport.ts';
-import type { StartExecRequest } from '../../protocol/api.ts';
+import { makeUuid } from '../uuid.ts';
 import { type SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type ExitEvent, type OutputStream } from '../../protocol/events.ts';
 import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
@@ -39,7 +39,7 @@ class ExecRun {
   readonly #signals: SignalForwarder;
   #session: ExecSession | undefined;
   /** What is to be told the server as soon as it knows the exec. */
-  readonly #early: (() => void)[] = [];
+  readonly #early: ((session: ExecSession) => void)[] = [];
   #failure: SbxError | undefined;
   #abortedBy: SignalName | undefined;
 
@@ -80,19 +80,21 @@ class ExecRun {
   async #follow(): Promise<ExitEvent> {
     const transport = await this.#tools.openTransport();
     if (this.#abortedBy !== undefined) throw new Error('aborted before the start');
-    this.#session = new ExecSession({
+    const session = new ExecSession({
       transport,
-      request: toRequest(this.#options),
+      opening: { start: toRequest(this.#options) },
+      client: makeUuid(),
       stdin: this.#openStdin(),
       stdout: this.#targetOf('stdout'),
       stderr: this.#targetOf('stderr'),
       onAccepted: () => {
         if (this.#options.isStreaming) delayOptimizing();
         this.#poll.begin();
-        for (const tell of this.#early.splice(0)) tell();
+        for (const say of this.#early.splice(0)) say(session);
       },
     });
-    return this.#session.run();
+    this.#session = session;
+    return session.run();
   }
 
   #openStdin(): StdinSource | undefined {
@@ -106,7 +108,9 @@ class ExecRun {
       isClosed: this.#tools.context.closedDescriptors.has(stream === 'stdout' ? 1 : 2),
       poll: this.#poll,
       onReaderGone: () => {
-        this.#tell((session) => session.closeStream(stream));
+        this.#tell((session) => {
+          session.closeStream(stream);
+        });
       },
       onFailure: (error) => {
         this.#fail(error);
@@ -141,31 +145,27 @@ class ExecRun {
   /** Our output is lost: the command is ended, and the reason is the error. */
   #fail(error: SbxError): void {
     this.#failure ??= error;
-    this.#tell((session) => session.signal('KILL'));
+    this.#tell((session) => {
+      session.signal('KILL');
+    });
   }
 
   /** Before the exec is known to the server a signal ends us, as it would end a command that has not begun. */
   #forward(name: SignalName): void {
-    if (this.#session?.hasStarted) this.#tell((session) => session.signal(name));
+    if (this.#session?.hasStarted) this.#session.signal(name);
     else {
       this.#abortedBy ??= name;
       this.#session?.close();
     }
   }
 
-  /** A request that fails says nothing new: the event stream tells how the exec ended. */
-  #tell(send: (session: ExecSession) => Promise<void>): void {
-    const session = this.#session;
-    if (session?.hasStarted) send(session).catch(() => undefined);
-    else {
-      this.#early.push(() => {
-        this.#tell(send);
-      });
-    }
+  #tell(say: (session: ExecSession) => void): void {
+    if (this.#session?.hasStarted) say(this.#session);
+    else this.#early.push(say);
   }
 }
 
-function toRequest(options: ExecOptions & { id: string }): Omit<StartExecRequest, 'stdin' | 'window'> {
+function toRequest(options: ExecOptions & { id: string }): SessionStart {
   const { id, sandbox, argv, env, cwd, user, timeoutMs, killAfterMs, network } = options;
   return {
     id,

@@ -22,8 +22,9 @@ export async function trySandbox(options: DaemonOptions): Promise<string> {
 }
 
 async function tryOnce(transport: Transport): Promise<string> {
-  const request = { id: randomUUID(), argv: ['true'] };
-  const session = new ExecSession({ transport, request, stdout: discard, stderr: discard });
+  const opening = { start: { id: randomUUID(), argv: ['true'] } };
+  const client = randomUUID();
+  const session = new ExecSession({ transport, opening, client, stdout: discard, stderr: discard });
   const { exit } = await session.run();
   if (exit === null || !('code' in exit) || exit.code !== 0) {
     throw new SbxError('setup_failed', `true ended with ${JSON.stringify(exit)} in a sandbox`);

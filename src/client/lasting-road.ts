@@ -1,0 +1,164 @@
+import {
+  CUT_MS,
+  HEARTBEAT_MS,
+  RECONNECT_GRACE_MS,
+  TCP_RECONNECT_GRACE_MS,
+  type StartExecRequest,
+} from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
+import type { ExecEvent, StreamBytes } from '../protocol/events.ts';
+import type { OpeningRequest } from '../protocol/frames.ts';
+import { SilenceWatch } from '../protocol/silence-watch.ts';
+import { ChannelRoad } from './channel-road.ts';
+import type { ExecRoad } from './exec-road.ts';
+import { HttpRoad } from './http-road.ts';
+import type { PathTraits } from './path-traits.ts';
+import { ResumePolicy } from './resume-policy.ts';
+import type { Transport } from './transport.ts';
+
+export interface LastingRoadOptions {
+  readonly transport: Transport;
+  readonly id: string;
+  readonly client: string;
+  /** Undefined: what the transport's kind has. */
+  readonly graceMs: number | undefined;
+}
+
+/** What a road needs of its session. */
+export interface RoadUser {
+  /** What opens the next connection. */
+  toOpening(): OpeningRequest;
+  take(event: ExecEvent): void;
+  /** Nothing more is wanted. */
+  isOver(): boolean;
+  /** What is written so far, for the heartbeat. */
+  readonly written: StreamBytes;
+}
+
+/** Follows an exec over one road after another: one that is cut is followed by the next, as long as there is hope. */
+export class LastingRoad {
+  readonly graceMs: number;
+  readonly #options: LastingRoadOptions;
+  readonly #resume: ResumePolicy;
+  readonly #traits: PathTraits = { refusesUpgrades: false, collectsBodies: undefined };
+  readonly #closing = new AbortController();
+  #current: ExecRoad | undefined;
+  #hasConnected = false;
+  #isConnected = false;
+
+  constructor(options: LastingRoadOptions) {
+    const { transport, graceMs } = options;
+    this.#options = options;
+    this.graceMs = graceMs ?? (transport.isLocal ? RECONNECT_GRACE_MS : TCP_RECONNECT_GRACE_MS);
+    this.#resume = new ResumePolicy({ graceMs: this.graceMs, random: Math.random });
+  }
+
+  /** The road that is used now, or was until it was cut. */
+  get current(): ExecRoad | undefined {
+    return this.#current;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** What the server is promised in each opening. On a Unix socket the kernel tells when a client has gone. */
+  get promises(): Pick<StartExecRequest, 'reconnect_grace_ms' | 'heartbeat_ms'> {
+    const { isLocal } = this.#options.transport;
+    return { reconnect_grace_ms: this.graceMs, ...(!isLocal && { heartbeat_ms: HEARTBEAT_MS }) };
+  }
+
+  /**
+   * Resolves when the user needs no more, or after `close`.
+   * @throws SbxError what the server refuses; `server_unreachable` where it cannot be reached again in time
+   */
+  async follow(user: RoadUser): Promise<void> {
+    for (;;) {
+      const failure = await this.#followOnce(user);
+      this.#isConnected = false;
+      if (user.isOver()) return;
+      if (isOfUpgrade(failure)) {
+        this.#traits.refusesUpgrades = true;
+        continue;
+      }
+      if (!this.#hasConnected || !isCut(failure) || this.#isServerGone()) throw failure;
+      if (await this.#resume.pause(this.#closing.signal)) continue;
+      if (user.isOver()) return;
+      throw failure;
+    }
+  }
+
+  /** We will not come back. Resolves when that is on its way, or after a moment. */
+  async leave(): Promise<void> {
+    if (this.#isConnected) await this.#current?.leave();
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#current?.close();
+  }
+
+  /** One road from its beginning to its end; gives what ended it. */
+  async #followOnce(user: RoadUser): Promise<Error> {
+    const road = this.#open();
+    this.#current = road;
+    const silence = new SilenceWatch(CUT_MS, () => {
+      road.close();
+    });
+    const heartbeat = this.#beginHeartbeat(road, user);
+    try {
+      await road.connect();
+      this.#hasConnected = true;
+      await road.follow(user.toOpening(), {
+        hear: () => {
+          silence.hear();
+          this.#hear();
+        },
+        take: (event) => {
+          user.take(event);
+        },
+      });
+      return new SbxError('server_unreachable', 'the stream ended');
+    } catch (error) {
+      return error as Error;
+    } finally {
+      silence.stop();
+      clearInterval(heartbeat);
+      // The last one is left open for our leaving.
+      if (!user.isOver()) road.close();
+    }
+  }
+
+  #open(): ExecRoad {
+    const { transport, id, client } = this.#options;
+    if (!this.#traits.refusesUpgrades) return new ChannelRoad(transport);
+    return new HttpRoad({ transport, id, client, traits: this.#traits });
+  }
+
+  #hear(): void {
+    if (this.#isConnected) return;
+    this.#isConnected = true;
+    this.#resume.reset();
+  }
+
+  #beginHeartbeat(road: ExecRoad, { written }: RoadUser): NodeJS.Timeout | undefined {
+    if (this.#options.transport.isLocal) return undefined;
+    return setInterval(() => {
+      if (this.#isConnected) road.acknowledge({ ...written });
+    }, HEARTBEAT_MS);
+  }
+
+  /** A daemon of this machine that has ended will not be back with this exec. */
+  #isServerGone(): boolean {
+    return this.#options.transport.isServerGone?.() ?? false;
+  }
+}
+
+function isOfUpgrade(failure: Error): boolean {
+  return failure instanceof SbxError && failure.code === 'upgrade_required';
+}
+
+/** The way was cut, or nobody was at its end; everything else is the server's word. */
+function isCut(failure: Error): boolean {
+  return failure instanceof SbxError && failure.code === 'server_unreachable';
+}

@@ -24,6 +24,7 @@ need groff groff-base
 need crun crun
 need runc runc
 need strace strace
+need nginx nginx
 need openssl openssl
 need newuidmap uidmap
 # What people use in sandboxes and with them.

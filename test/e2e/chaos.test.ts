@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readDaemon } from '../support/api.ts';
+import { CALLER } from '../support/caller.ts';
+import { ChaosProxy, type ChaosProxyOptions } from '../support/chaos-proxy.ts';
+import { openHome, type Home } from '../support/home.ts';
+import { COUNTER, expectSameBytes, startStreaming, stream, toNumbers } from '../support/streaming.ts';
+import { toVia } from '../support/via.ts';
+
+const MIB = 1024 * 1024;
+const ECHOED = randomBytes(32 * MIB);
+/** What a reader reads of a command that writes for ever. */
+const READ_BYTES = 24 * MIB;
+const NUMBERS = toNumbers(READ_BYTES);
+
+/** More of them by hand: SBX_CHAOS_SEEDS=100. A plain user's network is no other than root's. */
+const SEEDS = Array.from(
+  { length: Number(process.env['SBX_CHAOS_SEEDS'] ?? (CALLER.uid === 0 ? 10 : 2)) },
+  (_, at) => at + 1,
+);
+const FEW_SEEDS = SEEDS.slice(0, Math.ceil(SEEDS.length / 5));
+
+let home: Home;
+let sandbox: string;
+
+beforeAll(async () => {
+  home = await openHome();
+  sandbox = await home.createSandbox();
+});
+afterAll(() => home.close());
+
+const ROADS = [
+  { road: 'the channel', refusesUpgrades: false },
+  { road: 'plain HTTP', refusesUpgrades: true },
+];
+
+type Rest = Omit<ChaosProxyOptions, 'upstream'>;
+
+/** Runs a test behind a bad network; a failure tells the seed, and all that has been cut. */
+async function behind(options: Rest, test: (via: Home, proxy: ChaosProxy) => Promise<void>): Promise<void> {
+  const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, ...options });
+  try {
+    await test(toVia(home, proxy.host), proxy);
+  } catch (error) {
+    throw new Error(`Behind a proxy with ${proxy.toString()}`, { cause: error });
+  } finally {
+    await proxy.close();
+  }
+}
+
+describe.each(ROADS)('over $road, which is cut again and again', ({ road, refusesUpgrades }) => {
+  it.each(SEEDS)('32 MiB come back unchanged from a command that ran once, seed %i', async (seed) => {
+    await behind({ seed, refusesUpgrades }, async (via, proxy) => {
+      const count = `/tmp/count-${road.replaceAll(' ', '-')}-${seed}`;
+      const script = `echo x >> ${count}; exec cat`;
+      const { status, stdout, stderr } = await stream(via, [sandbox, '--', 'sh', '-c', script], ECHOED);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expectSameBytes(stdout, ECHOED);
+      expect(await readInside(count)).toBe('x\n');
+      expect(proxy.cuts).toBeGreaterThanOrEqual(20);
+    });
+  });
+
+  it.each(FEW_SEEDS)('both streams arrive whole, seed %i', async (seed) => {
+    await behind({ seed: 1000 + seed, refusesUpgrades }, async (via, proxy) => {
+      const sent = ECHOED.subarray(0, 8 * MIB);
+      const run = startStreaming(via, [sandbox, 'tee', '/dev/stderr']);
+      run.child.stdin.end(sent);
+      const [stdout, stderr] = await Promise.all([run.stdout.rest(), run.stderr.rest()]);
+      expect(await run.child).toMatchObject({ exitCode: 0 });
+      expectSameBytes(stdout, sent);
+      expectSameBytes(stderr, sent);
+      expect(proxy.cuts).toBeGreaterThanOrEqual(20);
+    });
+  });
+
+  it.each(FEW_SEEDS)(
+    'a slow reader of an endless writer misses nothing and meets nothing twice, seed %i',
+    async (seed) => {
+      await behind({ seed: 2000 + seed, refusesUpgrades, maxCuts: Infinity }, async (via, proxy) => {
+        const run = startStreaming(via, ['-n', sandbox, ...COUNTER]);
+        const chunks: Buffer[] = [];
+        for (let length = 0; length < READ_BYTES; length += chunks.at(-1)!.length) {
+          // A pause every now and then: a reader that sleeps at each chunk would take for ever.
+          if (chunks.length % 16 === 0) await sleep(20);
+          const chunk = await run.stdout.next();
+          if (chunk.length === 0) break;
+          chunks.push(chunk);
+        }
+        expectSameBytes(Buffer.concat(chunks).subarray(0, READ_BYTES), NUMBERS);
+        expect(proxy.cuts).toBeGreaterThanOrEqual(20);
+        run.child.stdout.destroy();
+        expect(await run.child).toMatchObject({ exitCode: 141 });
+        expect((await run.stderr.rest()).toString()).toBe('');
+      });
+    },
+  );
+
+  it.each(FEW_SEEDS)('each of 300 turns gets its answer, seed %i', async (seed) => {
+    await behind({ seed: 3000 + seed, refusesUpgrades, reads: [3, 40] }, async (via, proxy) => {
+      const run = startStreaming(via, [sandbox, 'cat']);
+      for (let turn = 0; turn < 300; turn += 1) {
+        run.write(`turn ${turn}\n`);
+        expect(await run.stdout.line()).toBe(`turn ${turn}`);
+      }
+      run.child.stdin.end();
+      expect((await run.stdout.rest()).toString()).toBe('');
+      expect(await run.child).toMatchObject({ exitCode: 0 });
+      expect(proxy.cuts).toBeGreaterThanOrEqual(10);
+    });
+  });
+});
+
+async function readInside(path: string): Promise<unknown> {
+  const { stdout } = await home.run(['exec', sandbox, 'cat', path]);
+  return stdout;
+}

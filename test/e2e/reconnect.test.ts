@@ -1,0 +1,136 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { readDaemon } from '../support/api.ts';
+import { ChaosProxy } from '../support/chaos-proxy.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
+import { openHome, type Home } from '../support/home.ts';
+import { startStreaming } from '../support/streaming.ts';
+import { toVia } from '../support/via.ts';
+
+let home: Home;
+let sandbox: string;
+let proxy: ChaosProxy;
+/** Names the command of a test, and its files. */
+let mark: string;
+
+beforeAll(async () => {
+  home = await openHome();
+  sandbox = await home.createSandbox();
+});
+afterAll(() => home.close());
+
+beforeEach(async () => {
+  proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket });
+  mark = makeMark();
+});
+afterEach(() => proxy.close());
+
+/** Says which signals it gets, in a file, and lives on. */
+const toStubborn = (): string =>
+  `trap 'echo HUP >> /tmp/${mark}' HUP; trap 'echo TERM >> /tmp/${mark}' TERM
+  echo ready; while :; do sleep 0.05; done`;
+
+const LOST = /^sbx: session ended without exit event: \S.*\n/;
+
+const SECONDS = 20;
+
+it(`an exec over TCP with --reconnect-grace 1h survives ${SECONDS} seconds in which nobody listens`, async () => {
+  const run = startStreaming(toVia(home, proxy.tcpHost), ['--reconnect-grace', '1h', sandbox, 'cat']);
+  run.write('before\n');
+  expect(await run.stdout.line()).toBe('before');
+  await proxy.pause();
+  run.write('meanwhile\n');
+  await sleep(SECONDS * 1000);
+  await proxy.resume();
+  expect(await run.stdout.line()).toBe('meanwhile');
+  run.child.stdin.end('after\n');
+  expect((await run.stdout.rest()).toString()).toBe('after\n');
+  expect(await run.child).toMatchObject({ exitCode: 0 });
+  expect((await run.stderr.rest()).toString()).toBe('');
+});
+
+it(`an exec over TCP survives ${SECONDS} seconds in which the network is dark, by its default grace`, async () => {
+  const run = startStreaming(toVia(home, proxy.tcpHost), [sandbox, 'cat']);
+  run.write('before\n');
+  expect(await run.stdout.line()).toBe('before');
+  proxy.freeze();
+  run.write('meanwhile\n');
+  await sleep(SECONDS * 1000);
+  proxy.thaw();
+  expect(await run.stdout.line()).toBe('meanwhile');
+  run.child.stdin.end();
+  expect(await run.child).toMatchObject({ exitCode: 0 });
+  expect((await run.stderr.rest()).toString()).toBe('');
+});
+
+it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command gets HUP and TERM, then KILL', async () => {
+  const grace = ['--reconnect-grace', '1s', '--kill-after', '1s'];
+  const script = toStubborn();
+  const run = startStreaming(toVia(home, proxy.tcpHost), [
+    ...['-n', ...grace, sandbox, '--', 'sh', '-c', script],
+  ]);
+  expect(await run.stdout.line()).toBe('ready');
+  await proxy.pause();
+  await waitForGuestsToEnd(mark);
+  await proxy.resume();
+  expect(await run.child).toMatchObject({ exitCode: 125 });
+  expect((await run.stderr.rest()).toString()).toMatch(LOST);
+  const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
+  expect(stdout).toBe('HUP\nTERM\n');
+});
+
+it('a client that is away for longer than its grace is told so even where the server is reached again', async () => {
+  const script = `echo ready; sleep 3600; : ${mark}`;
+  const run = startStreaming(toVia(home, proxy.tcpHost), [
+    ...['-n', '--reconnect-grace', '1s', sandbox, '--', 'sh', '-c', script],
+  ]);
+  expect(await run.stdout.line()).toBe('ready');
+  run.child.kill('SIGSTOP');
+  proxy.cutNow();
+  await waitForGuestsToEnd(mark);
+  run.child.kill('SIGCONT');
+  expect(await run.child).toMatchObject({ exitCode: 125 });
+  expect((await run.stderr.rest()).toString()).toMatch(LOST);
+});
+
+it.each([
+  { how: 'by the Unix socket', toHost: () => proxy.host },
+  { how: 'by TCP', toHost: () => proxy.tcpHost },
+])('--on-disconnect keep lets a command go on whose client was killed, $how', async ({ toHost }) => {
+  const script = `echo ready; until [ -e /tmp/${mark}-go ]; do sleep 0.05; done; echo kept > /tmp/${mark}`;
+  const options = ['-n', '--on-disconnect', 'keep', '--reconnect-grace', '1s'];
+  const run = startStreaming(toVia(home, toHost()), [...options, sandbox, '--', 'sh', '-c', script]);
+  expect(await run.stdout.line()).toBe('ready');
+  run.child.kill('SIGKILL');
+  await run.child;
+  // For longer than its grace, and than the time from TERM to KILL would leave it.
+  await sleep(8_000);
+  expect(findGuests(mark)).not.toEqual([]);
+  await home.run(['exec', sandbox, 'touch', `/tmp/${mark}-go`]);
+  await waitUntil(async () => (await home.run(['exec', sandbox, 'cat', `/tmp/${mark}`])).stdout === 'kept\n');
+});
+
+it('--on-disconnect kill ends a command whose client was killed when its grace has passed', async () => {
+  const options = ['-n', '--on-disconnect', 'kill', '--reconnect-grace', '1s', '--kill-after', '1s'];
+  const script = toStubborn();
+  const run = startStreaming(home, [...options, sandbox, '--', 'sh', '-c', script]);
+  expect(await run.stdout.line()).toBe('ready');
+  run.child.kill('SIGKILL');
+  await run.child;
+  await waitForGuestsToEnd(mark);
+  const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
+  expect(stdout).toBe('HUP\nTERM\n');
+});
+
+it.each(['', 'soon', '-1s', '1'])('--reconnect-grace takes no %j', async (value) => {
+  const { stdout, stderr, exitCode } = await home.run(['exec', '--reconnect-grace', value, sandbox, 'true']);
+  expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+  expect(stderr).toMatch(/^sbx: .*--reconnect-grace/);
+});
+
+it('--on-disconnect takes kill and keep only', async () => {
+  const args = ['exec', '--on-disconnect', 'pause', sandbox, 'true'];
+  const { stdout, stderr, exitCode } = await home.run(args);
+  expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+  expect(stderr).toMatch(/^sbx: .*--on-disconnect.*(kill.*keep|keep.*kill)/s);
+});

@@ -4,7 +4,7 @@ import { readDaemon } from '../support/api.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
-import { startStreaming } from '../support/streaming.ts';
+import { expectEnd, startStreaming, type Ended } from '../support/streaming.ts';
 import { toVia } from '../support/via.ts';
 
 let home: Home;
@@ -30,7 +30,10 @@ const toStubborn = (): string =>
   `trap 'echo HUP >> /tmp/${mark}' HUP; trap 'echo TERM >> /tmp/${mark}' TERM
   echo ready; while :; do sleep 0.05; done`;
 
-const LOST = /^sbx: session ended without exit event: \S.*\n/;
+function expectLost({ status, stdout, stderr }: Ended): void {
+  expect({ status, stdout: stdout.toString() }).toEqual({ status: 125, stdout: '' });
+  expect(stderr.toString()).toMatch(/^sbx: session ended without exit event: \S.*\n/);
+}
 
 const SECONDS = 20;
 
@@ -44,9 +47,7 @@ it(`an exec over TCP with --reconnect-grace 1h survives ${SECONDS} seconds in wh
   await proxy.resume();
   expect(await run.stdout.line()).toBe('meanwhile');
   run.child.stdin.end('after\n');
-  expect((await run.stdout.rest()).toString()).toBe('after\n');
-  expect(await run.child).toMatchObject({ exitCode: 0 });
-  expect((await run.stderr.rest()).toString()).toBe('');
+  expectEnd(await run.finish(), { status: 0, stdout: 'after\n' });
 });
 
 it(`an exec over TCP survives ${SECONDS} seconds in which the network is dark, by its default grace`, async () => {
@@ -59,8 +60,7 @@ it(`an exec over TCP survives ${SECONDS} seconds in which the network is dark, b
   proxy.thaw();
   expect(await run.stdout.line()).toBe('meanwhile');
   run.child.stdin.end();
-  expect(await run.child).toMatchObject({ exitCode: 0 });
-  expect((await run.stderr.rest()).toString()).toBe('');
+  expectEnd(await run.finish(), { status: 0 });
 });
 
 it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command gets HUP and TERM, then KILL', async () => {
@@ -73,8 +73,7 @@ it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command 
   await proxy.pause();
   await waitForGuestsToEnd(mark);
   await proxy.resume();
-  expect(await run.child).toMatchObject({ exitCode: 125 });
-  expect((await run.stderr.rest()).toString()).toMatch(LOST);
+  expectLost(await run.finish());
   const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
   expect(stdout).toBe('HUP\nTERM\n');
 });
@@ -89,8 +88,7 @@ it('a client that is away for longer than its grace is told so even where the se
   proxy.cutNow();
   await waitForGuestsToEnd(mark);
   run.child.kill('SIGCONT');
-  expect(await run.child).toMatchObject({ exitCode: 125 });
-  expect((await run.stderr.rest()).toString()).toMatch(LOST);
+  expectLost(await run.finish());
 });
 
 it.each([
@@ -102,7 +100,7 @@ it.each([
   const run = startStreaming(toVia(home, toHost()), [...options, sandbox, '--', 'sh', '-c', script]);
   expect(await run.stdout.line()).toBe('ready');
   run.child.kill('SIGKILL');
-  await run.child;
+  await run.finish();
   // For longer than its grace, and than the time from TERM to KILL would leave it.
   await sleep(8_000);
   expect(findGuests(mark)).not.toEqual([]);
@@ -116,7 +114,7 @@ it('--on-disconnect kill ends a command whose client was killed when its grace h
   const run = startStreaming(home, [...options, sandbox, '--', 'sh', '-c', script]);
   expect(await run.stdout.line()).toBe('ready');
   run.child.kill('SIGKILL');
-  await run.child;
+  await run.finish();
   await waitForGuestsToEnd(mark);
   const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
   expect(stdout).toBe('HUP\nTERM\n');

@@ -2,32 +2,42 @@ import { expect } from 'vitest';
 import { ByteReader, toSha256 } from './byte-reader.ts';
 import type { Home } from './home.ts';
 
-/** A running `sbx exec --stream`, with readers that miss nothing. */
-export function startStreaming(home: Home, args: readonly string[]) {
-  const child = home.start(['exec', '--stream', ...args]);
-  return {
-    child,
-    stdout: new ByteReader(child.stdout),
-    stderr: new ByteReader(child.stderr),
-    write: (bytes: string | Buffer) => child.stdin.write(bytes),
-  };
-}
-
 export interface Ended {
   readonly status: number | undefined;
+  /** What had not been read before. */
   readonly stdout: Buffer;
-  readonly stderr: string;
+  readonly stderr: Buffer;
+}
+
+/** A running `sbx exec --stream`, with a reader that misses nothing. */
+export function startStreaming(home: Home, args: readonly string[]) {
+  const child = home.start(['exec', '--stream', ...args]);
+  // A command that reads none of it closes it here.
+  child.stdin.on('error', () => undefined);
+  const stdout = new ByteReader(child.stdout);
+  // Read at once: what nobody reads keeps a child from its end.
+  const stderr = new ByteReader(child.stderr).rest();
+  const finish = async (): Promise<Ended> => {
+    const rest = await stdout.rest();
+    return { stdout: rest, stderr: await stderr, status: (await child).exitCode };
+  };
+  return { child, stdout, finish, write: (bytes: string | Buffer) => child.stdin.write(bytes) };
 }
 
 /** Runs a command with these bytes on its stdin to its end. */
 export async function stream(home: Home, args: readonly string[], stdin: Buffer | string): Promise<Ended> {
   const run = startStreaming(home, args);
-  // A command that reads none of it closes it here.
-  run.child.stdin.on('error', () => undefined);
   run.child.stdin.end(stdin);
-  const [stdout, stderr] = await Promise.all([run.stdout.rest(), run.stderr.rest()]);
-  const { exitCode } = await run.child;
-  return { status: exitCode, stdout, stderr: stderr.toString() };
+  return run.finish();
+}
+
+/** An end with this status, and nothing else to read than this on stdout. */
+export function expectEnd(
+  { status, stdout, stderr }: Ended,
+  wanted: { status: number; stdout?: string },
+): void {
+  const texts = { stdout: stdout.toString(), stderr: stderr.toString() };
+  expect({ status, ...texts }).toEqual({ stdout: '', stderr: '', ...wanted });
 }
 
 /** Equal bytes, said without the bytes: where they differ first, if they do. */

@@ -17,6 +17,7 @@ import { toVia } from '../support/via.ts';
 const MIB = 1024 * 1024;
 const NONE = Buffer.alloc(0);
 const BYTES = randomBytes(32 * MIB);
+const NUMBERS = toNumbers(64 * MIB);
 /** Longer than two of the clocks of nginx where these are shortened, so that none can be missed by chance. */
 const SILENCE_MS = (2 * NGINX_SECONDS + 1) * 1000;
 /** Answers each line of JSON with one. */
@@ -140,20 +141,18 @@ describe.concurrent.each(NGINX_SETUPS)("a pause longer than the clocks of nginx'
   });
 
   it('harms no output whose reader makes it in the middle of 64 MiB', async () => {
-    const wanted = toNumbers(64 * MIB);
-    const script = `${COUNTER.join(' ')} | head -c ${wanted.length}`;
+    const script = `${COUNTER.join(' ')} | head -c ${NUMBERS.length}`;
     const run = startStreaming(toSetup(setup), ['-n', sandbox, '--', 'sh', '-c', script]);
     const first = await run.stdout.next();
     await sleep(SILENCE_MS);
     const { status, stdout, stderr } = await run.finish();
     expectEnd({ status, stderr, stdout: NONE }, { status: 0 });
-    expectSameBytes(Buffer.concat([first, stdout]), wanted);
+    expectSameBytes(Buffer.concat([first, stdout]), NUMBERS);
   });
 });
 
 it('a client that is stopped for a minute goes on behind nginx', { timeout: 240_000 }, async () => {
-  const wanted = toNumbers(64 * MIB);
-  const script = `${COUNTER.join(' ')} | head -c ${wanted.length}; cat; exit 7`;
+  const script = `${COUNTER.join(' ')} | head -c ${NUMBERS.length}; cat; exit 7`;
   const run = startStreaming(toSetup('unbuffered'), [sandbox, '--', 'sh', '-c', script]);
   const first = await run.stdout.next();
   run.child.kill('SIGSTOP');
@@ -162,5 +161,5 @@ it('a client that is stopped for a minute goes on behind nginx', { timeout: 240_
   run.child.stdin.end('the end\n');
   const { status, stdout, stderr } = await run.finish();
   expectEnd({ status, stderr, stdout: NONE }, { status: 7 });
-  expectSameBytes(Buffer.concat([first, stdout]), Buffer.concat([wanted, Buffer.from('the end\n')]));
+  expectSameBytes(Buffer.concat([first, stdout]), Buffer.concat([NUMBERS, Buffer.from('the end\n')]));
 });

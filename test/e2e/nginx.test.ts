@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDaemon } from '../support/api.ts';
 import { openHome, type Home } from '../support/home.ts';
-import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx } from '../support/nginx.ts';
+import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx, type NginxSetup } from '../support/nginx.ts';
 import {
   COUNTER,
   expectEnd,
@@ -41,7 +41,7 @@ afterAll(async () => {
   await home.close();
 });
 
-function toSetup(setup: (typeof NGINX_SETUPS)[number]): Home {
+function toSetup(setup: NginxSetup): Home {
   return toVia(home, nginx.hosts[setup], { NODE_EXTRA_CA_CERTS: nginx.caFile });
 }
 

@@ -66,7 +66,7 @@ export function toSeed(seed: number, connection: number, direction: Direction): 
 }
 
 /** Numbers from 0 to below 1, always the same for a seed: mulberry32. */
-export function createRandom(seed: number): () => number {
+function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

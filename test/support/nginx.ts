@@ -158,7 +158,8 @@ async function waitUntilListening(
 ): Promise<void> {
   for (const port of ports) {
     while (!(await isListening(port))) {
-      if (child.exitCode !== null) throw new Error(`nginx has ended: ${readFileSync(log, 'utf8')}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`nginx has ended: ${readFileSync(log, 'utf8')}`);
       await delay(20);
     }
   }

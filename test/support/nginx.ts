@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectory } from './caller.ts';
+import { makeCertificate, type Certificate } from './forwarder.ts';
 
 /** How nginx is set up between client and server; all of them at once in one nginx. */
 export const NGINX_SETUPS = ['defaults', 'unbuffered', 'tls'] as const;
@@ -30,10 +31,11 @@ export interface Nginx {
 export async function startNginx(socketPath: string): Promise<Nginx> {
   const directory = await makeDirectory('nginx-');
   const ports = await findFreePorts();
-  await makeCertificate(directory);
+  const certificate = await makeCertificate(directory);
+  await chmod(certificate.certificateFile, 0o644);
   await mkdir(join(directory, 'temp'));
   const config = join(directory, 'nginx.conf');
-  await writeFile(config, formatConfig({ directory, ports, socketPath }));
+  await writeFile(config, formatConfig({ directory, ports, socketPath, certificate }));
   const log = join(directory, 'error.log');
   // It ends with the tests, however these do.
   const words = ['--pdeathsig', 'TERM', '/usr/sbin/nginx', '-p', directory, '-e', log, '-c', config];
@@ -46,7 +48,7 @@ export async function startNginx(socketPath: string): Promise<Nginx> {
       unbuffered: `http://127.0.0.1:${ports.unbuffered}`,
       tls: `https://localhost:${ports.tls}`,
     },
-    caFile: join(directory, 'ca.pem'),
+    caFile: certificate.certificateFile,
     readLog: () => readFileSync(log, 'utf8'),
     close: async () => {
       child.kill('SIGTERM');
@@ -69,21 +71,14 @@ async function findFreePorts(): Promise<Ports> {
   return { defaults, unbuffered, tls };
 }
 
-async function makeCertificate(directory: string): Promise<void> {
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const files = ['-keyout', join(directory, 'key.pem'), '-out', join(directory, 'ca.pem')];
-  execFileSync('openssl', ['req', '-x509', ...key, ...names, '-days', '2', ...files], { stdio: 'pipe' });
-  await chmod(join(directory, 'ca.pem'), 0o644);
-}
-
 interface ConfigOptions {
   readonly directory: string;
   readonly ports: Ports;
   readonly socketPath: string;
+  readonly certificate: Certificate;
 }
 
-function formatConfig({ directory, ports, socketPath }: ConfigOptions): string {
+function formatConfig({ directory, ports, socketPath, certificate }: ConfigOptions): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((what) => `${what}_temp_path ${directory}/temp/${what};`)
     .join('\n  ');
@@ -139,8 +134,8 @@ http {
 
   server { # tls
     listen 127.0.0.1:${ports.tls} ssl;
-    ssl_certificate ${directory}/ca.pem;
-    ssl_certificate_key ${directory}/key.pem;
+    ssl_certificate ${certificate.certificateFile};
+    ssl_certificate_key ${certificate.keyFile};
     location / {
       proxy_pass http://sbx;
       proxy_http_version 1.1;

@@ -5,11 +5,18 @@
  */
 export {
   createSandbox,
+  inspectExec,
   inspectSandbox,
+  killExec,
+  listExecs,
   listSandboxes,
   readHealth,
+  removeExec,
   removeSandbox,
   requestStop,
+  signalExec,
+  startDetached,
+  type ListExecsOptions,
 } from './client/api.ts';
 export { findDaemon, openDaemon, stopDaemon, type DaemonOptions, type Found } from './client/daemon.ts';
 export { ExecSession, type ExecSessionOptions, type OutputTarget } from './client/exec-session.ts';
@@ -17,14 +24,26 @@ export { createLocalTransport, createTransport } from './client/http-transport.t
 export type { StdinSource } from './client/stdin-source.ts';
 export type { Connection, Transport } from './client/transport.ts';
 export type {
+  AttachRequest,
   CreateSandboxRequest,
+  ExecRecord,
+  ExecState,
   HealthAnswer,
   Network,
+  ReadFrom,
   SandboxRecord,
   SandboxStatus,
   StartExecRequest,
 } from './protocol/api.ts';
 export { parseDuration } from './protocol/duration.ts';
 export { SbxError, type ErrorBody, type ErrorCode } from './protocol/errors.ts';
-export type { ExitEvent, OutputStream } from './protocol/events.ts';
+export type {
+  AttachedEvent,
+  ExecEvent,
+  ExitEvent,
+  GapEvent,
+  OutputStream,
+  StreamBytes,
+} from './protocol/events.ts';
+export { parseSize } from './protocol/size.ts';
 export { toExitStatus, type Exit, type ExitReason, type ExitRecord } from './protocol/exit.ts';

@@ -19,6 +19,7 @@ export const ERRORS = {
     hint: 'A name is 1 to 63 of a-z, 0-9 and -, and begins with a letter or a digit',
   },
   invalid_duration: { http: 400, exit: SBX_FAILED, hint: 'Durations look like 500ms, 30s, 5m or 2h' },
+  invalid_size: { http: 400, exit: SBX_FAILED, hint: 'Sizes look like 500k, 64MiB or 1G' },
   invalid_text: {
     http: 400,
     exit: SBX_FAILED,

@@ -13,6 +13,20 @@ export function isUuid(text: string): boolean {
   return UUID.test(text);
 }
 
+/** The fewest characters that an id may be shortened to. */
+const SHORTEST_ID = 8;
+
+/**
+ * An exec's id, whole or shortened, as it was typed.
+ * @throws SbxError `invalid_exec_id`
+ */
+export function parseExecId(text: string): string {
+  const id = text.toLowerCase();
+  const rest = '00000000-0000-0000-0000-000000000000'.slice(id.length);
+  if (id.length >= SHORTEST_ID && isUuid(id + rest)) return id;
+  throw new SbxError('invalid_exec_id', `${JSON.stringify(text)} is not the id of an exec`);
+}
+
 const ADJECTIVES =
   'able bold brave bright brisk calm clear clever cosy crisp eager early fair fine fond free fresh glad golden good grand happy hardy keen kind light lively lucky mellow merry mild neat nice noble plain polite proud quick quiet rapid ready rosy sharp shiny silent smart smooth solid sound spry steady still sunny super swift tidy true warm wise witty young';
 const NOUNS =

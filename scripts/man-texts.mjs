@@ -81,8 +81,10 @@ export const PAGES = {
       'A pipe, file or socket on stdin is forwarded in both modes; a terminal only with --stream. It is never read to its end before the command starts, and never waited for after the command has ended.',
       'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
       'The environment of the command is PATH, HOME, USER, LOGNAME, SHELL, HOSTNAME and LANG=C.UTF-8, and what -e and --env-file add: nothing of the caller.',
-      'Durations look like 500ms, 30s, 5m or 2h.',
+      "With --detach nobody holds the command back and nobody's going ends it. Its id is printed when it runs; one that cannot be started is reported at once. Its output goes to a log, of which sbx-logs(1) prints what is kept; sbx-attach(1), sbx-wait(1) and sbx-kill(1) take the id, which may be shortened to 8 characters.",
+      'A connection that is cut is resumed where it was, with nothing lost or doubled. The command is ended when it has not come back in the time of --reconnect-grace, unless --on-disconnect is keep.',
       'With --host or SBX_HOST the command runs where that server is: no daemon is looked for or started here. The server chooses the runtime, so that --runtime is refused. A path in the address, as in https://host/sbx, is put before every path of the API.',
+      'Durations look like 500ms, 30s, 5m or 2h. Sizes look like 500k, 64MiB or 1G.',
     ],
     statuses: 'exec',
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR', 'SBX_RUNTIME', 'TMPDIR'],
@@ -97,8 +99,9 @@ export const PAGES = {
         'sbx exec --host unix:///tmp/far.sock -- uname -n',
       ],
       ['With a variable of the caller, as another user', 'sbx exec -e LANG -u nobody box -- env'],
+      ['In the background', 'id=$(sbx exec -d box -- make test)', 'sbx logs -f "$id"', 'sbx wait "$id"'],
     ],
-    seeAlso: ['create', 'doctor', 'setup'],
+    seeAlso: ['attach', 'create', 'doctor', 'logs', 'ps', 'setup', 'wait'],
   },
   rsh: {
     description: [
@@ -119,6 +122,72 @@ export const PAGES = {
       ['Clone a repository that is in a sandbox', "GIT_SSH_COMMAND='sbx rsh' git clone box:repository"],
     ],
     seeAlso: ['exec', 'create'],
+  },
+  ps: {
+    description: [
+      'STATE is created, running, exited, failed (the command did not start) or lost (how it ended is not known). STATUS is what sbx wait exits with. Ids are shown by their first 8 characters; --quiet and --json print them whole.',
+      'Records are kept for 24 hours after the end, those of detached execs for 7 days.',
+    ],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [['End all that run in a sandbox', 'sbx ps -q box | xargs -r sbx kill']],
+    seeAlso: ['exec', 'kill', 'logs', 'rm'],
+  },
+  logs: {
+    description: [
+      'Without --follow it prints what there is and ends. A log has a most that it keeps (--log-size of sbx exec); where older output was dropped, a line on stderr says how many bytes.',
+      'With --tail or --since whole lines count, by the time at which their first byte came. Lines of both streams are printed as they come, in the order within a stream; where both go to one pipe whose reader is slow, lines of one may come before those of the other.',
+    ],
+    statuses: [
+      [0, 'it was printed, however the exec ended'],
+      [125, 'it was not, as for an exec whose output is not kept; stderr says why'],
+      ['128+n', 'it was interrupted by signal n; 141 (PIPE) when its reader left'],
+    ],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [
+      ['The last ten lines, and what comes', 'sbx logs -f --tail 10 5b0c9a41'],
+      ['Only errors of the last hour, with times', 'sbx logs --stderr --since 1h -t 5b0c9a41'],
+    ],
+    seeAlso: ['attach', 'exec', 'ps'],
+  },
+  attach: {
+    description: [
+      'Any number of clients may watch an exec; one at a time is its owner client. Who only watches forwards nothing: a signal or a closed stdout ends the watching, and the exec goes on. A watcher that falls behind misses bytes, and a line on stderr says how many.',
+      'An exec that was started with --detach has no owner client, so that the first sbx attach becomes it; when it leaves, the exec goes on.',
+    ],
+    statuses: 'exec',
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [
+      [
+        'Start a shell, and feed it later',
+        'id=$(sbx exec -d -i box -- sh)',
+        'echo "make test" | sbx attach "$id"',
+      ],
+      ['Watch from the beginning', 'sbx attach -n --from start 5b0c9a41'],
+    ],
+    seeAlso: ['exec', 'logs', 'wait'],
+  },
+  wait: {
+    description: ['A signal ends the waiting, not the exec.'],
+    statuses: 'exec',
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [['Two at once', 'a=$(sbx exec -d box -- make a)', 'sbx exec box -- make b', 'sbx wait "$a"']],
+    seeAlso: ['attach', 'exec', 'ps'],
+  },
+  kill: {
+    description: [
+      'It does not wait for the end, which sbx-wait(1) does. It does all that it can; the status is that of the first error.',
+    ],
+    environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
+    files: DAEMON_FILES,
+    examples: [
+      ['Give it a minute', 'sbx kill --kill-after 1m 5b0c9a41'],
+      ['Have it read its configuration again', 'sbx kill -s HUP 5b0c9a41'],
+    ],
+    seeAlso: ['exec', 'ps', 'wait'],
   },
   create: {
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR', 'SBX_RUNTIME'],
@@ -147,8 +216,11 @@ export const PAGES = {
     ],
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
-    examples: [['Remove two', 'sbx rm box other']],
-    seeAlso: ['create', 'ls'],
+    examples: [
+      ['Remove two', 'sbx rm box other'],
+      ['Forget an exec, with its log', 'sbx rm --exec 5b0c9a41'],
+    ],
+    seeAlso: ['create', 'ls', 'ps'],
   },
   daemon: {
     description: ['It is about the daemon of this user on this machine: SBX_HOST is ignored.'],

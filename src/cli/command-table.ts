@@ -21,6 +21,26 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/rsh.ts'),
     declare: async () => (await import('./commands/rsh.ts')).createRshCommand(),
   },
+  ps: {
+    load: () => import('./commands/ps.ts'),
+    declare: async () => (await import('./commands/ps.ts')).createPsCommand(),
+  },
+  logs: {
+    load: () => import('./commands/logs.ts'),
+    declare: async () => (await import('./commands/logs.ts')).createLogsCommand(),
+  },
+  attach: {
+    load: () => import('./commands/attach.ts'),
+    declare: async () => (await import('./commands/attach.ts')).createAttachCommand(),
+  },
+  wait: {
+    load: () => import('./commands/wait.ts'),
+    declare: async () => (await import('./commands/wait.ts')).createWaitCommand(),
+  },
+  kill: {
+    load: () => import('./commands/kill.ts'),
+    declare: async () => (await import('./commands/kill.ts')).createKillCommand(),
+  },
   create: {
     load: () => import('./commands/create.ts'),
     declare: async () => (await import('./commands/create.ts')).createCreateCommand(),

@@ -11,6 +11,7 @@ import { runExec } from '../exec/run-exec.ts';
 import { reportError } from '../report-error.ts';
 import { resolveEnvironment } from '../options/environment.ts';
 import { addHostOption, type HostFlag } from '../options/host.ts';
+import { addLastingOptions, toLasting, type Lasting, type LastingFlags } from '../options/lasting.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
 import { makeUuid } from '../uuid.ts';
@@ -26,6 +27,7 @@ export interface ExecOptions {
   readonly user: string | undefined;
   readonly timeoutMs: number | undefined;
   readonly killAfterMs: number | undefined;
+  readonly lasting: Lasting;
   readonly isQuiet: boolean;
   readonly network: Network | undefined;
   readonly runtime: string | undefined;
@@ -33,8 +35,7 @@ export interface ExecOptions {
   readonly host: ServerAddress | undefined;
 }
 
-interface Flags extends HostFlag {
-  stream?: true;
+interface Flags extends LastingFlags, HostFlag {
   interactive?: true;
   stdin: boolean;
   env: string[];
@@ -65,7 +66,8 @@ export function createExecCommand(): Command {
     .option('-w, --workdir <dir>', 'working directory inside (default: /workspace)')
     .option('-u, --user <user[:group]>', 'user inside, names or numbers (default: root)')
     .option('--timeout <duration>', 'end the command after this time: exit status 124', parseDuration)
-    .option('--kill-after <duration>', 'from TERM to KILL (default: 5s)', parseDuration)
+    .option('--kill-after <duration>', 'from TERM to KILL (default: 5s)', parseDuration);
+  return addLastingOptions(command)
     .addOption(
       new Option('--network <mode>', 'of the fresh sandbox (default: none)').choices(['none', 'host']),
     )
@@ -89,12 +91,13 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
     sandbox: split.sandbox,
     argv: split.command,
     isStreaming: flags.stream ?? flags.interactive ?? false,
-    hasStdin: flags.stdin,
+    hasStdin: flags.stdin && (!flags.detach || flags.interactive === true),
     env: resolveEnvironment({ assignments: flags.env, files: flags.envFile }, context.env),
     cwd: flags.workdir,
     user: flags.user,
     timeoutMs: flags.timeout,
     killAfterMs: flags.killAfter,
+    lasting: toLasting(flags),
     isQuiet: flags.quiet ?? false,
     network: flags.network,
     runtime: flags.runtime,
@@ -108,9 +111,12 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 
 /** Runs what was parsed; for every command that is an exec in the end. */
 export async function runExecCommand(options: ExecOptions, context: Context): Promise<number> {
+  const runOptions = options.lasting.isDetached
+    ? (await import('../exec/run-detached.ts')).runDetached
+    : runExec;
   const openTransport = (): Promise<Transport> => connect(context, options);
   try {
-    return await runExec({ id: makeUuid(), ...options }, { context, openTransport });
+    return await runOptions({ id: makeUuid(), ...options }, { context, openTransport });
   } catch (error) {
     return reportError(error, context, { hints: !options.isQuiet });
   }

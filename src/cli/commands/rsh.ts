@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { SbxError } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { showWholeUsage } from '../options/help-usage.ts';
+import { NOT_LASTING } from '../options/lasting.ts';
 import { requireUtf8Arguments } from '../options/text-bytes.ts';
 import { toSentEnvironment } from '../rsh/sent-environment.ts';
 import { toShellArgv } from '../rsh/shell-argv.ts';
@@ -42,6 +43,7 @@ export function parseRsh(args: readonly string[], context: Context): RshOptions 
     user,
     timeoutMs: undefined,
     killAfterMs: undefined,
+    lasting: NOT_LASTING,
     isQuiet: false,
     network: undefined,
     runtime: undefined,

@@ -14,6 +14,8 @@ export interface OutputWriter {
   write(chunk: Buffer, written: () => void): void;
   /** Resolves when everything is written and our own descriptor is let go of. */
   finish(): Promise<void>;
+  /** Lets go at once, of what is not written as well. */
+  abandon(): void;
 }
 
 export interface OutputWriterOptions {
@@ -54,6 +56,7 @@ function createGoneWriter({ onReaderGone }: OutputWriterOptions): OutputWriter {
       written();
     },
     finish: () => Promise.resolve(),
+    abandon: () => undefined,
   };
 }
 
@@ -115,10 +118,14 @@ class PipeWriter implements OutputWriter {
       this.#socket.once('close', resolve);
       this.#socket.end(() => {
         // The watch must not outlive the descriptor, whose number may name another file at once.
-        this.#isOver = true;
-        this.#socket.destroy();
+        this.abandon();
       });
     });
+  }
+
+  abandon(): void {
+    this.#isOver = true;
+    this.#socket.destroy();
   }
 }
 
@@ -164,6 +171,11 @@ class SyncWriter implements OutputWriter {
       });
     }
     if (this.#settings.isOwn && this.#fd !== undefined) closeSync(this.#fd);
+    this.#isOver = true;
+  }
+
+  /** A write may be under way: the descriptor stays until our own end. */
+  abandon(): void {
     this.#isOver = true;
   }
 

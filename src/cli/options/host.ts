@@ -2,7 +2,12 @@ import type { Command } from 'commander';
 import { parseServerAddress, type ServerAddress } from '../../client/server-address.ts';
 
 export interface HostFlag {
-  host?: ServerAddress;
+  readonly host?: ServerAddress;
+}
+
+/** The choice alone, out of all flags. */
+export function toHost({ host }: HostFlag): HostFlag {
+  return host === undefined ? {} : { host };
 }
 
 /** Declares `--host`, for every command that talks to a server. */

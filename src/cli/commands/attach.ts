@@ -1,0 +1,95 @@
+import { Command } from 'commander';
+import type { ExecRecord, ReadFrom } from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import type { Context } from '../context.ts';
+import { findExec, hasEnded } from '../exec/find-exec.ts';
+import { runPlan, type RunPlan } from '../exec/exec-run.ts';
+import { PlainOutput } from '../exec/plain-output.ts';
+import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
+import { parseWords } from '../options/parse-options.ts';
+
+export interface AttachOptions extends HostFlag {
+  readonly exec: string;
+  readonly from: ReadFrom;
+  readonly takes: boolean;
+  readonly hasStdin: boolean;
+}
+
+interface Flags extends HostFlag {
+  from?: ReadFrom;
+  take?: true;
+  stdin: boolean;
+}
+
+export function createAttachCommand(): Command {
+  const command = new Command('attach')
+    .summary('show what an exec prints, and feed its stdin')
+    .description(
+      'Prints the output of an exec as it arrives, and ends with its exit status. Where the exec has no owner client, or with --take, it becomes that: stdin and signals are forwarded, and a slow reader holds the command back.',
+    )
+    .argument('<exec>', 'id, or its first 8 characters or more')
+    .option('--from <place>', 'start, now, or a position in bytes of output (default: now)', parseFrom)
+    .option('--take', 'become the owner client also where there is another')
+    .option('-n, --no-stdin', 'do not forward stdin');
+  return addHostOption(command);
+}
+
+export function parseAttach(args: readonly string[]): AttachOptions {
+  const { flags, words } = parseWords<Flags>(createAttachCommand(), args);
+  return {
+    ...toHost(flags),
+    exec: words[0] as string,
+    from: flags.from ?? 'now',
+    takes: flags.take ?? false,
+    hasStdin: flags.stdin,
+  };
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  return runAttach(parseAttach(args), context);
+}
+
+async function runAttach(options: AttachOptions, context: Context): Promise<number> {
+  const { transport, record } = await findExec(context, options);
+  try {
+    return await runPlan(toPlan(options, { context, record }), {
+      context,
+      openTransport: () => Promise.resolve(transport),
+    });
+  } catch (error) {
+    throw toOwnError(error, record.id);
+  }
+}
+
+function toPlan(options: AttachOptions, known: { context: Context; record: ExecRecord }): RunPlan {
+  const { from, takes, hasStdin } = options;
+  const { id } = known.record;
+  return {
+    opening: { attach: { id, from, ...(takes && { take: true }) } },
+    isStreaming: true,
+    hasStdin,
+    openOutput: (output) => new PlainOutput(output),
+    onWatching: () => {
+      if (!hasStdin || hasEnded(known.record) || known.context.closedDescriptors.has(0)) return;
+      known.context.say(`watching: ${id.slice(0, 8)} has an owner; --take takes it over`);
+    },
+  };
+}
+
+/** The table's words are about a command that we started. */
+function toOwnError(error: unknown, id: string): unknown {
+  if (!(error instanceof SbxError) || error.code !== 'output_failed') return error;
+  return new SbxError(error.code, error.message, {
+    cause: error,
+    hint: `The exec itself goes on. Attach again with: sbx attach ${id.slice(0, 8)}`,
+  });
+}
+
+function parseFrom(text: string): ReadFrom {
+  if (text === 'start' || text === 'now') return text;
+  const position = Number(text);
+  if (/^\d+$/.test(text) && Number.isSafeInteger(position)) return position;
+  throw new SbxError('usage', `"${text}" is no place to begin`, {
+    hint: 'Use --from start, --from now, or a position in bytes: --from 4096',
+  });
+}

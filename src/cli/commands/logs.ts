@@ -1,0 +1,108 @@
+import { Command } from 'commander';
+import type { ReadFrom } from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import { OUTPUT_STREAMS } from '../../protocol/events.ts';
+import type { Context } from '../context.ts';
+import { runPlan } from '../exec/exec-run.ts';
+import { findExec, type FoundExec } from '../exec/find-exec.ts';
+import { findTail } from '../logs/find-tail.ts';
+import { LogOutput, type LogForm } from '../logs/log-output.ts';
+import { parseSince } from '../logs/parse-since.ts';
+import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
+import { parseWords } from '../options/parse-options.ts';
+
+export interface LogsOptions extends LogForm, HostFlag {
+  readonly exec: string;
+  /** How many of the last lines; undefined for all. */
+  readonly tail: number | undefined;
+}
+
+interface Flags extends HostFlag {
+  follow?: true;
+  tail?: number;
+  since?: number;
+  timestamps?: true;
+  stdout?: true;
+  stderr?: true;
+}
+
+/** The beginning of each is kept in memory. */
+const MOST_LINES = 1_000_000;
+/** The last lines may be gone from the log before they are read, where it is small and much is written. */
+const ATTEMPTS = 3;
+
+export function createLogsCommand(): Command {
+  const command = new Command('logs')
+    .summary('show what an exec has printed')
+    .description(
+      'Prints what is kept of the output of an exec, also after its end: stdout to stdout, stderr to stderr. It is kept of execs that were started with --detach or --log.',
+    )
+    .argument('<exec>', 'id, or its first 8 characters or more')
+    .option('-f, --follow', 'go on with what comes, until the exec ends')
+    .option('--tail <lines>', 'the last lines only, counted over both streams', parseTail)
+    .option(
+      '--since <time>',
+      'lines from this time on: 5m for five minutes ago, or a time in ISO 8601',
+      (text) => parseSince(text, Date.now()),
+    )
+    .option('-t, --timestamps', 'put before each line the time at which it came')
+    .option('--stdout', 'only stdout, unless --stderr is there too')
+    .option('--stderr', 'only stderr, unless --stdout is there too');
+  return addHostOption(command);
+}
+
+export function parseLogs(args: readonly string[]): LogsOptions {
+  const { flags, words } = parseWords<Flags>(createLogsCommand(), args);
+  const named = OUTPUT_STREAMS.filter((stream) => flags[stream]);
+  return {
+    ...toHost(flags),
+    exec: words[0] as string,
+    streams: named.length === 0 ? OUTPUT_STREAMS : named,
+    isFollowing: flags.follow ?? false,
+    tail: flags.tail,
+    since: flags.since,
+    hasTimestamps: flags.timestamps ?? false,
+  };
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const options = parseLogs(args);
+  const found = await findExec(context, options);
+  const { id, log } = found.record;
+  if (!log) throw new SbxError('output_not_kept', `The output of exec ${id} is not kept`);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await showLog(options, { context, found });
+    } catch (error) {
+      const isGone = error instanceof SbxError && error.code === 'position_expired';
+      if (!isGone || options.tail === undefined || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function showLog(
+  options: LogsOptions,
+  { context, found: { transport, record } }: { context: Context; found: FoundExec },
+): Promise<number> {
+  const { id } = record;
+  const { tail } = options;
+  const from: ReadFrom =
+    tail === undefined ? 'start' : await findTail({ transport, id, ...options, lines: tail });
+  return runPlan(
+    {
+      opening: { attach: { id, watch: true, from } },
+      isStreaming: true,
+      hasStdin: false,
+      openOutput: (output) => new LogOutput(output, options),
+    },
+    { context, openTransport: () => Promise.resolve(transport) },
+  );
+}
+
+function parseTail(text: string): number {
+  const lines = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (lines <= MOST_LINES) return lines;
+  throw new SbxError('usage', `"${text}" is not a number of lines`, {
+    hint: `Use --tail with a number up to ${MOST_LINES}`,
+  });
+}

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { runPlan } from '../exec/exec-run.ts';
+import { findExec } from '../exec/find-exec.ts';
+import { SilentOutput } from '../exec/silent-output.ts';
+import { addHostOption, type HostFlag } from '../options/host.ts';
+import { parseWords } from '../options/parse-options.ts';
+
+export function createWaitCommand(): Command {
+  const command = new Command('wait')
+    .summary('wait for the end of an exec')
+    .description(
+      'Waits until an exec has ended, prints nothing, and exits with the status that sbx exec would have had.',
+    )
+    .argument('<exec>', 'id, or its first 8 characters or more');
+  return addHostOption(command);
+}
+
+export async function run(args: readonly string[], context: Context): Promise<number> {
+  const { flags, words } = parseWords<HostFlag>(createWaitCommand(), args);
+  const { transport, record } = await findExec(context, { exec: words[0] as string, ...flags });
+  return runPlan(
+    {
+      opening: { attach: { id: record.id, watch: true, output: false } },
+      isStreaming: true,
+      hasStdin: false,
+      openOutput: () => new SilentOutput(),
+    },
+    { context, openTransport: () => Promise.resolve(transport) },
+  );
+}

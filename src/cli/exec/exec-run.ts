@@ -1,0 +1,199 @@
+import { ExecSession, type ExecSessionOptions } from '../../client/exec-session.ts';
+import { toLost } from '../../client/lost.ts';
+import type { StdinSource } from '../../client/stdin-source.ts';
+import type { Transport } from '../../client/transport.ts';
+import type { ExecEvent, ExitEvent, GapEvent, OutputStream } from '../../protocol/events.ts';
+import type { SignalName } from '../../protocol/exit.ts';
+import type { Context } from '../context.ts';
+import { delayOptimizing } from '../delay-optimizing.ts';
+import { LazyPoll } from '../io/polled.ts';
+import { openStdin } from '../io/stdin-source.ts';
+import { SignalForwarder } from '../signal-forwarder.ts';
+import { makeUuid } from '../uuid.ts';
+import type { ExecEnd, ExecOutput, ExecOutputOptions } from './exec-output.ts';
+import { openWhenRead } from './open-when-read.ts';
+
+export interface RunTools {
+  readonly context: Context;
+  readonly openTransport: () => Promise<Transport>;
+}
+
+/** What a run is about: an exec to start, or one that is there. */
+export interface RunPlan {
+  readonly opening: ExecSessionOptions['opening'];
+  /** Output is written, and a terminal's input forwarded, as it comes. */
+  readonly isStreaming: boolean;
+  readonly hasStdin: boolean;
+  /** How long a connection that was cut may take to come back, in milliseconds; undefined leaves it to the session. */
+  readonly graceMs?: number | undefined;
+  readonly openOutput: (options: ExecOutputOptions) => ExecOutput;
+  /** The exec has an owner client, and it is not this one. */
+  readonly onWatching?: () => void;
+}
+
+/** Runs one exec between our descriptors and the sandbox, and gives the exit status. */
+export async function runPlan(plan: RunPlan, tools: RunTools): Promise<number> {
+  const run = new ExecRun(plan, tools);
+  try {
+    return await run.finish();
+  } finally {
+    run.close();
+  }
+}
+
+/** One run: who owns what between the start and the status. */
+class ExecRun {
+  readonly #plan: RunPlan;
+  readonly #tools: RunTools;
+  readonly #poll = new LazyPoll();
+  readonly #output: ExecOutput;
+  readonly #signals: SignalForwarder;
+  #session: ExecSession | undefined;
+  /** What is to be told the server as soon as it knows the exec. */
+  readonly #early: ((session: ExecSession) => void)[] = [];
+  /** The exec is another's: what happens to us is nothing to it. */
+  #isWatching: boolean;
+  #isOver = false;
+  /** What ended the run from our side. */
+  #ownEnd: ExecEnd | undefined;
+
+  constructor(plan: RunPlan, tools: RunTools) {
+    this.#plan = plan;
+    this.#tools = tools;
+    this.#isWatching = 'attach' in plan.opening;
+    this.#signals = new SignalForwarder(tools.context, {
+      forward: (name) => {
+        this.#forward(name);
+      },
+      kill: () => {
+        tools.context.say('killing the command after three interrupts');
+        this.#forward('KILL');
+      },
+    });
+    this.#output = plan.openOutput({
+      context: tools.context,
+      poll: this.#poll,
+      isStreaming: plan.isStreaming,
+      onReaderGone: (streams) => {
+        this.#closeStreams(streams);
+      },
+      onFailure: () => {
+        // An exec that was there before us is not ended because our disk is full.
+        if ('attach' in plan.opening) this.#leave();
+        else {
+          this.#tell((session) => {
+            session.signal('KILL');
+          });
+        }
+      },
+      onEnough: () => {
+        // The event that was enough is still being handled.
+        queueMicrotask(() => {
+          this.#leave();
+        });
+      },
+    });
+  }
+
+  async finish(): Promise<number> {
+    const ended = await this.#follow().then(
+      (event): ExecEnd => ({ event }),
+      (error: unknown): ExecEnd => ({ error }),
+    );
+    // From here on signals do to us what they do to anyone.
+    this.#signals.close();
+    return this.#output.finish(this.#ownEnd ?? ended);
+  }
+
+  close(): void {
+    this.#signals.close();
+    this.#session?.close();
+    this.#output.close();
+    this.#poll.close();
+  }
+
+  async #follow(): Promise<ExitEvent> {
+    const transport = await this.#tools.openTransport();
+    if (this.#isOver) throw new Error('aborted before the start');
+    const { opening, graceMs } = this.#plan;
+    this.#session = new ExecSession({
+      transport,
+      opening,
+      client: makeUuid(),
+      graceMs,
+      stdin: this.#openStdin(),
+      ...this.#output.targets,
+      onAccepted: () => {
+        if (this.#plan.isStreaming) delayOptimizing();
+        this.#poll.begin();
+        for (const say of this.#early.splice(0)) this.#tell(say);
+      },
+      onEvent: (event) => {
+        this.#take(event);
+      },
+      onGap: (gap) => {
+        this.#checkGap(gap);
+      },
+    });
+    return this.#session.run();
+  }
+
+  #openStdin(): StdinSource | undefined {
+    const { hasStdin, isStreaming, opening } = this.#plan;
+    if (!hasStdin || this.#tools.context.closedDescriptors.has(0)) return undefined;
+    const open = (): StdinSource | undefined => openStdin(this.#poll, { isStreaming });
+    // Who only watches leaves stdin to others.
+    return 'attach' in opening ? openWhenRead(open) : open();
+  }
+
+  #take(event: ExecEvent): void {
+    if (event.type === 'attached') {
+      if (!event.owner && this.#isWatching) this.#plan.onWatching?.();
+      this.#isWatching = !event.owner;
+    } else if (event.type === 'taken') {
+      this.#isWatching = true;
+      this.#tools.context.say('another client has taken the exec over: watching from here on');
+    }
+    this.#output.take(event);
+  }
+
+  /** Who started the exec misses nothing, or says so. */
+  #checkGap({ stream, from, to }: GapEvent): void {
+    if ('attach' in this.#plan.opening || this.#isWatching) return;
+    this.#endWith({ error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) });
+  }
+
+  #closeStreams(streams: readonly OutputStream[]): void {
+    if (this.#isWatching) this.#abort('PIPE');
+    else {
+      this.#tell((session) => {
+        for (const stream of streams) session.closeStream(stream);
+      });
+    }
+  }
+
+  /** A signal is the exec's where it is ours; else, and before the server knows it, it ends us as it would end anyone. */
+  #forward(name: SignalName): void {
+    if (this.#session?.hasStarted && !this.#isWatching) this.#session.signal(name);
+    else this.#abort(name);
+  }
+
+  #abort(name: SignalName): void {
+    this.#endWith({ abortedBy: name });
+  }
+
+  #endWith(end: ExecEnd): void {
+    this.#ownEnd ??= end;
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#isOver = true;
+    this.#session?.close();
+  }
+
+  #tell(say: (session: ExecSession) => void): void {
+    if (this.#session?.hasStarted) say(this.#session);
+    else this.#early.push(say);
+  }
+}

@@ -1,0 +1,27 @@
+import { startDetached } from '../../client/api.ts';
+import { parseErrorBody } from '../../protocol/errors.ts';
+import type { ExecOptions } from '../commands/exec.ts';
+import type { RunTools } from './exec-run.ts';
+import { toStartRequest } from './start-request.ts';
+
+/**
+ * Starts an exec that goes on without us, and prints its id.
+ * @throws SbxError also why the command cannot be started
+ */
+export async function runDetached(
+  options: ExecOptions & { readonly id: string },
+  { context, openTransport }: RunTools,
+): Promise<number> {
+  const transport = await openTransport();
+  const connection = await transport.connect();
+  try {
+    const stdin = options.hasStdin ? 'pipe' : 'null';
+    const { id, error } = await startDetached(connection, { ...toStartRequest(options), stdin });
+    const failure = parseErrorBody(error);
+    if (failure !== undefined) throw failure;
+    await context.print(`${id}\n`);
+    return 0;
+  } finally {
+    connection.close();
+  }
+}

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import type { ExecRecord, ReadFrom } from '../../protocol/api.ts';
+import type { ReadFrom } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { findExec, hasEnded } from '../exec/find-exec.ts';
-import { runPlan, type RunPlan } from '../exec/exec-run.ts';
+import { runPlan } from '../exec/exec-run.ts';
 import { PlainOutput } from '../exec/plain-output.ts';
 import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
@@ -50,38 +50,36 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 }
 
 async function runAttach(options: AttachOptions, context: Context): Promise<number> {
-  const { transport, record } = await findExec(context, options);
-  try {
-    return await runPlan(toPlan(options, { context, record }), {
-      context,
-      openTransport: () => Promise.resolve(transport),
-    });
-  } catch (error) {
-    throw toOwnError(error, record.id);
-  }
-}
-
-function toPlan(options: AttachOptions, known: { context: Context; record: ExecRecord }): RunPlan {
   const { from, takes, hasStdin } = options;
-  const { id } = known.record;
-  return {
-    opening: { attach: { id, from, ...(takes && { take: true }) } },
-    isStreaming: true,
-    hasStdin,
-    openOutput: (output) => new PlainOutput(output),
-    onWatching: () => {
-      if (!hasStdin || hasEnded(known.record) || known.context.closedDescriptors.has(0)) return;
-      known.context.say(`watching: ${id.slice(0, 8)} has an owner; --take takes it over`);
+  let hasOwner = true;
+  return runPlan(
+    {
+      isNew: false,
+      open: async () => {
+        const { transport, record } = await findExec(context, options);
+        hasOwner = !hasEnded(record);
+        return { transport, opening: { attach: { id: record.id, from, ...(takes && { take: true }) } } };
+      },
+      isStreaming: true,
+      hasStdin,
+      openOutput: (output) => new PlainOutput(output),
+      onWatching: () => {
+        if (!hasStdin || !hasOwner || context.closedDescriptors.has(0)) return;
+        context.say(`watching: ${options.exec} has an owner; --take takes it over`);
+      },
     },
-  };
+    context,
+  ).catch((error: unknown) => {
+    throw toOwnError(error, options.exec);
+  });
 }
 
 /** The table's words are about a command that we started. */
-function toOwnError(error: unknown, id: string): unknown {
+function toOwnError(error: unknown, exec: string): unknown {
   if (!(error instanceof SbxError) || error.code !== 'output_failed') return error;
   return new SbxError(error.code, error.message, {
     cause: error,
-    hint: `The exec itself goes on. Attach again with: sbx attach ${id.slice(0, 8)}`,
+    hint: `The exec itself goes on. Attach again with: sbx attach ${exec}`,
   });
 }
 

@@ -67,12 +67,9 @@ export function parseLogs(args: readonly string[]): LogsOptions {
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const options = parseLogs(args);
-  const found = await findExec(context, options);
-  const { id, log } = found.record;
-  if (!log) throw new SbxError('output_not_kept', `The output of exec ${id} is not kept`);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await showLog(options, { context, found });
+      return await runLogs(options, context);
     } catch (error) {
       const isGone = error instanceof SbxError && error.code === 'position_expired';
       if (!isGone || options.tail === undefined || attempt === ATTEMPTS) throw error;
@@ -80,23 +77,32 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   }
 }
 
-async function showLog(
-  options: LogsOptions,
-  { context, found: { transport, record } }: { context: Context; found: FoundExec },
-): Promise<number> {
-  const { id } = record;
-  const { tail } = options;
-  const from: ReadFrom =
-    tail === undefined ? 'start' : await findTail({ transport, id, ...options, lines: tail });
+async function runLogs(options: LogsOptions, context: Context): Promise<number> {
   return runPlan(
     {
-      opening: { attach: { id, watch: true, from } },
+      isNew: false,
+      open: async (signal) => {
+        const found = await findExec(context, options);
+        const { id, log } = found.record;
+        if (!log) throw new SbxError('output_not_kept', `The output of exec ${id} is not kept`);
+        const from = await findBeginning(options, found, signal);
+        return { transport: found.transport, opening: { attach: { id, watch: true, from } } };
+      },
       isStreaming: true,
       hasStdin: false,
       openOutput: (output) => new LogOutput(output, options),
     },
-    { context, openTransport: () => Promise.resolve(transport) },
+    context,
   );
+}
+
+async function findBeginning(
+  { tail, since, streams }: LogsOptions,
+  { transport, record: { id } }: FoundExec,
+  signal: AbortSignal,
+): Promise<ReadFrom> {
+  if (tail === undefined) return 'start';
+  return findTail({ transport, id, lines: tail, since, streams, signal });
 }
 
 function parseTail(text: string): number {

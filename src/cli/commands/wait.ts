@@ -18,14 +18,17 @@ export function createWaitCommand(): Command {
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const { flags, words } = parseWords<HostFlag>(createWaitCommand(), args);
-  const { transport, record } = await findExec(context, { exec: words[0] as string, ...flags });
   return runPlan(
     {
-      opening: { attach: { id: record.id, watch: true, output: false } },
+      isNew: false,
+      open: async () => {
+        const { transport, record } = await findExec(context, { exec: words[0] as string, ...flags });
+        return { transport, opening: { attach: { id: record.id, watch: true, output: false } } };
+      },
       isStreaming: true,
       hasStdin: false,
       openOutput: () => new SilentOutput(),
     },
-    { context, openTransport: () => Promise.resolve(transport) },
+    context,
   );
 }

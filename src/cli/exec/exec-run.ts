@@ -1,7 +1,6 @@
 import { ExecSession, type ExecSessionOptions } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
-import type { Transport } from '../../client/transport.ts';
 import type { ExecEvent, ExitEvent, GapEvent, OutputStream } from '../../protocol/events.ts';
 import type { SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
@@ -13,14 +12,14 @@ import { makeUuid } from '../uuid.ts';
 import type { ExecEnd, ExecOutput, ExecOutputOptions } from './exec-output.ts';
 import { openWhenRead } from './open-when-read.ts';
 
-export interface RunTools {
-  readonly context: Context;
-  readonly openTransport: () => Promise<Transport>;
-}
+/** What a session begins with: the road to a server, and an exec to start there or one that is there. */
+export type RunOpening = Pick<ExecSessionOptions, 'transport' | 'opening'>;
 
-/** What a run is about: an exec to start, or one that is there. */
 export interface RunPlan {
-  readonly opening: ExecSessionOptions['opening'];
+  /** The exec is one that this run starts. */
+  readonly isNew: boolean;
+  /** Finds what the run is about. The signal aborts when nobody wants it any more. */
+  readonly open: (signal: AbortSignal) => Promise<RunOpening>;
   /** Output is written, and a terminal's input forwarded, as it comes. */
   readonly isStreaming: boolean;
   readonly hasStdin: boolean;
@@ -32,8 +31,8 @@ export interface RunPlan {
 }
 
 /** Runs one exec between our descriptors and the sandbox, and gives the exit status. */
-export async function runPlan(plan: RunPlan, tools: RunTools): Promise<number> {
-  const run = new ExecRun(plan, tools);
+export async function runPlan(plan: RunPlan, context: Context): Promise<number> {
+  const run = new ExecRun(plan, context);
   try {
     return await run.finish();
   } finally {
@@ -44,7 +43,7 @@ export async function runPlan(plan: RunPlan, tools: RunTools): Promise<number> {
 /** One run: who owns what between the start and the status. */
 class ExecRun {
   readonly #plan: RunPlan;
-  readonly #tools: RunTools;
+  readonly #context: Context;
   readonly #poll = new LazyPoll();
   readonly #output: ExecOutput;
   readonly #signals: SignalForwarder;
@@ -53,25 +52,25 @@ class ExecRun {
   readonly #early: ((session: ExecSession) => void)[] = [];
   /** The exec is another's: what happens to us is nothing to it. */
   #isWatching: boolean;
-  #isOver = false;
+  readonly #over = new AbortController();
   /** What ended the run from our side. */
   #ownEnd: ExecEnd | undefined;
 
-  constructor(plan: RunPlan, tools: RunTools) {
+  constructor(plan: RunPlan, context: Context) {
     this.#plan = plan;
-    this.#tools = tools;
-    this.#isWatching = 'attach' in plan.opening;
-    this.#signals = new SignalForwarder(tools.context, {
+    this.#context = context;
+    this.#isWatching = !plan.isNew;
+    this.#signals = new SignalForwarder(context, {
       forward: (name) => {
         this.#forward(name);
       },
       kill: () => {
-        tools.context.say('killing the command after three interrupts');
+        context.say('killing the command after three interrupts');
         this.#forward('KILL');
       },
     });
     this.#output = plan.openOutput({
-      context: tools.context,
+      context,
       poll: this.#poll,
       isStreaming: plan.isStreaming,
       onReaderGone: (streams) => {
@@ -79,7 +78,7 @@ class ExecRun {
       },
       onFailure: () => {
         // An exec that was there before us is not ended because our disk is full.
-        if ('attach' in plan.opening) this.#leave();
+        if (!plan.isNew) this.#leave();
         else {
           this.#tell((session) => {
             session.signal('KILL');
@@ -113,14 +112,12 @@ class ExecRun {
   }
 
   async #follow(): Promise<ExitEvent> {
-    const transport = await this.#tools.openTransport();
-    if (this.#isOver) throw new Error('aborted before the start');
-    const { opening, graceMs } = this.#plan;
+    const opening = await this.#plan.open(this.#over.signal);
+    this.#over.signal.throwIfAborted();
     this.#session = new ExecSession({
-      transport,
-      opening,
+      ...opening,
       client: makeUuid(),
-      graceMs,
+      graceMs: this.#plan.graceMs,
       stdin: this.#openStdin(),
       ...this.#output.targets,
       onAccepted: () => {
@@ -139,11 +136,11 @@ class ExecRun {
   }
 
   #openStdin(): StdinSource | undefined {
-    const { hasStdin, isStreaming, opening } = this.#plan;
-    if (!hasStdin || this.#tools.context.closedDescriptors.has(0)) return undefined;
+    const { hasStdin, isStreaming, isNew } = this.#plan;
+    if (!hasStdin || this.#context.closedDescriptors.has(0)) return undefined;
     const open = (): StdinSource | undefined => openStdin(this.#poll, { isStreaming });
     // Who only watches leaves stdin to others.
-    return 'attach' in opening ? openWhenRead(open) : open();
+    return isNew ? open() : openWhenRead(open);
   }
 
   #take(event: ExecEvent): void {
@@ -152,14 +149,14 @@ class ExecRun {
       this.#isWatching = !event.owner;
     } else if (event.type === 'taken') {
       this.#isWatching = true;
-      this.#tools.context.say('another client has taken the exec over: watching from here on');
+      this.#context.say('another client has taken the exec over: watching from here on');
     }
     this.#output.take(event);
   }
 
   /** Who started the exec misses nothing, or says so. */
   #checkGap({ stream, from, to }: GapEvent): void {
-    if ('attach' in this.#plan.opening || this.#isWatching) return;
+    if (!this.#plan.isNew || this.#isWatching) return;
     this.#endWith({ error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) });
   }
 
@@ -188,7 +185,7 @@ class ExecRun {
   }
 
   #leave(): void {
-    this.#isOver = true;
+    this.#over.abort();
     this.#session?.close();
   }
 

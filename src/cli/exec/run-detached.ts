@@ -1,7 +1,7 @@
 import { startDetached } from '../../client/api.ts';
 import { parseErrorBody } from '../../protocol/errors.ts';
 import type { ExecOptions } from '../commands/exec.ts';
-import type { RunTools } from './exec-run.ts';
+import type { RunExecTools } from './run-exec.ts';
 import { toStartRequest } from './start-request.ts';
 
 /**
@@ -10,7 +10,7 @@ import { toStartRequest } from './start-request.ts';
  */
 export async function runDetached(
   options: ExecOptions & { readonly id: string },
-  { context, openTransport }: RunTools,
+  { context, openTransport }: RunExecTools,
 ): Promise<number> {
   const transport = await openTransport();
   const connection = await transport.connect();

@@ -15,10 +15,12 @@ export interface TailOptions {
   readonly since: number | undefined;
   /** The streams whose lines count. */
   readonly streams: readonly OutputStream[];
+  readonly signal: AbortSignal;
 }
 
 /** Reads what is kept of an exec's output, and finds where its last lines begin. */
-export async function findTail({ transport, id, lines, since, streams }: TailOptions): Promise<StreamBytes> {
+export async function findTail(options: TailOptions): Promise<StreamBytes> {
+  const { transport, id, lines, since, streams, signal } = options;
   const counter = new TailCounter(lines);
   const filters = { stdout: new SinceFilter(since ?? 0), stderr: new SinceFilter(since ?? 0) };
   const end = new LogEnd();
@@ -46,12 +48,18 @@ export async function findTail({ transport, id, lines, since, streams }: TailOpt
     onEvent: take,
     onGap: () => undefined,
   });
+  const close = (): void => {
+    session.close();
+  };
+  signal.addEventListener('abort', close);
   try {
+    signal.throwIfAborted();
     await Promise.race([session.run(), reached]);
   } catch (error) {
     if (!end.hasEnded) throw error;
   } finally {
-    session.close();
+    signal.removeEventListener('abort', close);
+    close();
   }
   return counter.toOffsets(end.seen);
 }

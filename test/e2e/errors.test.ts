@@ -11,26 +11,17 @@ import { PROTOCOL, routes } from '../../src/protocol/api.ts';
 import { ERRORS, type ErrorCode } from '../../src/protocol/errors.ts';
 import { readDaemon } from '../support/api.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
+import {
+  CLIENT,
+  makeExecCases,
+  SLEEP,
+  type Call,
+  type ErrorCase,
+  type Told,
+} from '../support/exec-error-cases.ts';
 import { makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { findLeftovers, openHome, type Home } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
-
-/** What somebody was told: on stderr with an exit status, or as the body of an answer with its status. */
-interface Told {
-  readonly exit?: number | undefined;
-  readonly http?: number | undefined;
-  readonly code?: string;
-  readonly message: string;
-  readonly hint: string;
-}
-
-interface ErrorCase {
-  /** What has to stand in the message: the value that is wrong, most of all. */
-  readonly names: string;
-  /** What to type or do next, where the table's own words are not used. */
-  readonly hint?: string;
-  reach(): Promise<Told>;
-}
 
 let home: Home;
 let directory: string;
@@ -75,14 +66,6 @@ const typeWith =
 /** Runs a line of bash in which `sbx` is this build. */
 const typeInShell = (line: string) => async (): Promise<Told> => toTold(await runShell(home, line));
 
-interface Call {
-  readonly path: string;
-  readonly method?: string;
-  readonly json?: unknown;
-  readonly bytes?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 /** One request to the daemon, as any program could send it. */
 async function call({ path, method = 'POST', json, bytes, headers }: Call, from = home): Promise<Told> {
   const type = bytes === undefined ? 'application/json' : 'application/octet-stream';
@@ -117,8 +100,6 @@ async function withExec(argv: readonly string[], use: (id: string) => Promise<To
   }
 }
 
-const SLEEP = ['sh', '-c', 'exec sleep 300'];
-
 /** A home of its own, for what breaks one. */
 async function inAnother(use: (other: Home) => Promise<Told>, env = {}): Promise<Told> {
   const other = await openHome(env);
@@ -147,12 +128,14 @@ async function killDuring(other: Home, args: readonly string[], isUnderWay: () =
 }
 
 const CASES = {
+  ...makeExecCases({ getHome: () => home, type, call, toTold, withExec }),
   usage: { names: '"frobnicate"', reach: type('frobnicate') },
   invalid_argument: {
     names: 'body/labels must be object',
     reach: () => call({ path: routes.sandboxes, json: { labels: 5 } }),
   },
   invalid_name: { names: '"Web_1"', reach: type('create', 'Web_1') },
+  invalid_size: { names: '"much"', reach: type('exec', '-d', '--log-size', 'much', 'web', 'true') },
   invalid_duration: { names: '"soon"', reach: type('exec', '--timeout', 'soon', 'web', 'true') },
   invalid_text: { names: 'UTF-8', reach: typeInShell("sbx exec web echo $'\\xff'") },
   invalid_host: { names: '"ftp://there"', reach: type('ls', '--host', 'ftp://there') },
@@ -202,14 +185,14 @@ const CASES = {
   },
   stdin_offset: {
     names: 'offset 0, not at 5',
-    reach: () => withExec(SLEEP, (id) => call({ path: routes.stdin(id, 5), bytes: 'late' })),
+    reach: () => withExec(SLEEP, (id) => call({ path: routes.stdin(id, 5, CLIENT), bytes: 'late' })),
   },
   stdin_ended: {
     names: 'it was ended',
     reach: () =>
       withExec(SLEEP, async (id) => {
         expect(await call({ path: routes.stdinEnd(id), json: { offset: 0 } })).toMatchObject({ http: 200 });
-        return call({ path: routes.stdin(id, 0), bytes: 'more' });
+        return call({ path: routes.stdin(id, 0, CLIENT), bytes: 'more' });
       }),
   },
   command_not_found: { names: 'no-such-command', reach: type('exec', 'web', 'no-such-command') },

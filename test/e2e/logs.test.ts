@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ByteReader } from '../support/byte-reader.ts';
+import { release, startDetachedShell, toBuffer, toWait } from '../support/detached.ts';
+import { makeMark, waitUntil } from '../support/guests.ts';
+import { openHome, type Home } from '../support/home.ts';
+import { runShell } from '../support/shell.ts';
+
+let home: Home;
+let sandbox: string;
+
+beforeAll(async () => {
+  home = await openHome();
+  sandbox = await home.createSandbox();
+});
+afterAll(() => home.close());
+
+const start = (...script: readonly [string, ...string[]]): Promise<string> =>
+  startDetachedShell(home, sandbox, script);
+
+/** Starts it and waits for its end. */
+async function runToEnd(...script: readonly [string, ...string[]]): Promise<string> {
+  const id = await start(...script);
+  await home.run(['wait', id]);
+  return id;
+}
+
+const logs = (...args: string[]) => home.run(['logs', ...args]);
+
+describe('the log of an exec that has ended', () => {
+  it('is printed stream by stream, with the status 0 however it ended', async () => {
+    const id = await runToEnd('echo out; echo err >&2; exit 7');
+    const whole = { stdout: 'out\n', stderr: 'err\n', exitCode: 0 };
+    expect(await logs(id)).toMatchObject(whole);
+    expect(await logs('-f', id)).toMatchObject(whole);
+    expect(await logs(id.slice(0, 8))).toMatchObject(whole);
+    expect(await logs('--stdout', id)).toMatchObject({ stdout: 'out\n', stderr: '' });
+    expect(await logs('--stderr', id)).toMatchObject({ stdout: '', stderr: 'err\n' });
+    expect(await logs('--stderr', '--stdout', id)).toMatchObject(whole);
+  });
+
+  it('may be empty', async () => {
+    const id = await runToEnd('true');
+    for (const more of [[], ['-f'], ['--tail', '5']]) {
+      expect(await logs(...more, id)).toMatchObject({ stdout: '', stderr: '', exitCode: 0 });
+    }
+  });
+
+  it('has the bytes that were written, whatever they are', async () => {
+    const id = await runToEnd("printf '\\377\\000\\r\\n\\n'; head -c 2000000 /dev/zero");
+    const { stdout } = await home.runBytes(['logs', id]);
+    const bytes = toBuffer(stdout);
+    expect(bytes.subarray(0, 5)).toEqual(Buffer.from([255, 0, 13, 10, 10]));
+    expect(bytes.length).toBe(2_000_005);
+  });
+
+  it('has last lines, counted over the streams that are shown', async () => {
+    const id = await runToEnd(
+      'for i in 1 2 3; do echo out $i; sleep 0.1; echo err $i >&2; sleep 0.1; done; printf rest',
+    );
+    expect(await logs('--tail', '3', id)).toMatchObject({ stdout: 'out 3\nrest', stderr: 'err 3\n' });
+    expect(await logs('--tail', '2', '--stderr', id)).toMatchObject({ stdout: '', stderr: 'err 2\nerr 3\n' });
+    expect(await logs('--tail', '0', id)).toMatchObject({ stdout: '', stderr: '', exitCode: 0 });
+    const all = { stdout: 'out 1\nout 2\nout 3\nrest', stderr: 'err 1\nerr 2\nerr 3\n' };
+    expect(await logs('--tail', '1000', id)).toMatchObject(all);
+  });
+
+  it('has times before its lines, and can begin at one', async () => {
+    const id = await runToEnd('printf a; sleep 0.3; echo b; sleep 0.3; echo c');
+    const { stdout } = await logs('-t', id);
+    const lines = String(stdout).split('\n');
+    const stamps = lines.slice(0, 2).map((line) => line.split(' ')[0] ?? '');
+    expect(lines.map((line) => line.split(' ')[1])).toEqual(['ab', 'c', undefined]);
+    expect(stamps.map((stamp) => new Date(stamp).toISOString())).toEqual(stamps);
+    expect(Date.parse(stamps[1]!) - Date.parse(stamps[0]!)).toBeGreaterThanOrEqual(500);
+    expect(await logs('--since', stamps[1]!, id)).toMatchObject({ stdout: 'c\n' });
+    expect(await logs('--since', stamps[0]!, id)).toMatchObject({ stdout: 'ab\nc\n' });
+    expect(await logs('--since', '1h', '--tail', '1', id)).toMatchObject({ stdout: 'c\n' });
+    expect(await logs('--since', '2100-01-01', id)).toMatchObject({ stdout: '', exitCode: 0 });
+  });
+
+  it('says how much was dropped, where it was', async () => {
+    const id = await runToEnd('seq 1 100000; echo end', '--log-size', '64KiB');
+    const { stdout, stderr, exitCode } = await logs(id);
+    const [, dropped] = /^sbx: (\d+) bytes of stdout were dropped here\n$/.exec(String(stderr)) ?? [];
+    const written = `${Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join('')}end\n`;
+    expect(exitCode).toBe(0);
+    expect(String(stdout).length).toBeLessThanOrEqual(64 * 1024);
+    expect(stdout).toBe(written.slice(Number(dropped)));
+    expect(await logs('--tail', '2', id)).toMatchObject({ stdout: '100000\nend\n', stderr: '' });
+  });
+
+  it.each([
+    { how: 'that cannot be started', id: undefined },
+    { how: 'whose sandbox is still there', id: 'true' },
+  ])('of an attached exec $how is not kept, and this is said', async ({ id: command }) => {
+    await home.run(['exec', sandbox, command ?? 'no-such-command']);
+    const { stdout: list } = await home.run(['ps', '--all', '--json', sandbox]);
+    const { id } = (JSON.parse(String(list)) as { id: string }[]).at(-1)!;
+    const { stdout, stderr, exitCode } = await logs(id);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+    expect(stderr).toMatch(/^sbx: .*is not kept\nsbx: hint: .*--detach or --log\n$/);
+  });
+
+  it('of an attached exec is kept with --log', async () => {
+    const run = await home.run(['exec', '--log', sandbox, '--', 'sh', '-c', 'echo out; echo err >&2']);
+    expect(run).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 });
+    const { stdout: list } = await home.run(['ps', '--all', '--json', sandbox]);
+    const { id } = (JSON.parse(String(list)) as { id: string }[]).at(-1)!;
+    expect(await logs(id)).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 });
+  });
+});
+
+describe('the log of an exec that runs', () => {
+  it('is what there is, and no more is waited for', async () => {
+    const id = await start('echo now; exec sleep 1000');
+    await waitUntil(async () => String((await logs(id)).stdout) === 'now\n');
+    await home.run(['kill', id]);
+  });
+
+  it('is followed to the end, from the last lines on', async () => {
+    const mark = makeMark();
+    const id = await start(`seq 1 10; ${toWait(mark)}; echo late; echo error >&2; exit 3`);
+    const following = home.start(['logs', '-f', '--tail', '2', id]);
+    const stdout = new ByteReader(following.stdout);
+    const stderr = new ByteReader(following.stderr).rest();
+    expect(await stdout.line()).toBe('9');
+    await release(home, sandbox, mark);
+    expect((await stdout.rest()).toString()).toBe('10\nlate\n');
+    expect((await stderr).toString()).toBe('error\n');
+    expect(await following).toMatchObject({ exitCode: 0 });
+  });
+
+  it.each([
+    { signal: 'SIGINT', status: 130 },
+    { signal: 'SIGTERM', status: 143 },
+  ] as const)('is left with the status $status on $signal, and goes on', async ({ signal, status }) => {
+    const id = await start('echo ready; exec sleep 1000');
+    const following = home.start(['logs', '-f', id]);
+    following.stderr.resume();
+    expect(await new ByteReader(following.stdout).line()).toBe('ready');
+    following.kill(signal);
+    expect(await following).toMatchObject({ exitCode: status });
+    expect(String((await home.run(['ps', '-q', sandbox])).stdout)).toContain(id);
+    await home.run(['kill', id]);
+  });
+
+  it('is left as cat would where its reader has gone', async () => {
+    const id = await start('yes | head -c 10000000; exec sleep 1000');
+    const line = 'sbx logs -f "$1" | head -n 1; echo "${PIPESTATUS[0]}"';
+    expect(await runShell(home, line, [id])).toMatchObject({ stdout: 'y\n141\n', stderr: '' });
+    await home.run(['kill', id]);
+  });
+
+  it('that cannot be written is an error, and no end of the exec', async () => {
+    const id = await start('yes | head -c 1000000; exec sleep 1000');
+    const { stderr, exitCode } = await runShell(home, 'sbx logs -f "$1" >/dev/full', [id]);
+    expect(exitCode).toBe(125);
+    expect(stderr).toMatch(/^sbx: Cannot write to stdout: .*\nsbx: hint: Nothing is lost.*\n$/);
+    expect(String((await home.run(['ps', '-q', sandbox])).stdout)).toContain(id);
+    await home.run(['kill', id]);
+  });
+});

@@ -39,6 +39,43 @@ export function splitExecArgv(args: readonly string[], shapes: readonly OptionSh
   return { options, sandbox, command: args.slice(index) };
 }
 
+/**
+ * The options that stand before COMMAND, by the names they were typed with (`--json`, `-i`), also where some of them are
+ * wrong: to know in which form that is to be told.
+ */
+export function listTypedOptions(args: readonly string[], shapes: readonly OptionShape[]): Set<string> {
+  const names = new Set<string>();
+  let hasSandbox = false;
+  for (let index = 0; index < args.length; index += 1) {
+    const word = args[index] as string;
+    if (word === '--') break;
+    if (word.startsWith('-') && word !== '-') {
+      for (const name of toNames(word, shapes)) names.add(name);
+      if (takesNext(word, shapes)) index += 1;
+    } else if (hasSandbox) break;
+    else hasSandbox = true;
+  }
+  return names;
+}
+
+/** `-nq` is `-n` and `-q`; of `-eK=V` the rest is the value. */
+function toNames(word: string, shapes: readonly OptionShape[]): string[] {
+  if (word.startsWith('--')) return [word.split('=', 1)[0] as string];
+  const names = Array.from(word.slice(1), (letter) => `-${letter}`);
+  const last = names.findIndex((name) =>
+    shapes.some(({ short, takesValue }) => short === name && takesValue),
+  );
+  return last === -1 ? names : names.slice(0, last + 1);
+}
+
+function takesNext(word: string, shapes: readonly OptionShape[]): boolean {
+  try {
+    return word.startsWith('--') ? longNeedsNext(word, shapes) : shortsNeedNext(word, shapes);
+  } catch {
+    return false;
+  }
+}
+
 /** 1 for an option that is complete, 2 for one whose value is the next word. */
 function countWords(word: string, rest: readonly string[], shapes: readonly OptionShape[]): 1 | 2 {
   const needsNext = word.startsWith('--') ? longNeedsNext(word, shapes) : shortsNeedNext(word, shapes);

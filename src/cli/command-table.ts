@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
 import type { Context } from './context.ts';
+import type { ErrorForm } from './json/error-form.ts';
 
-interface CommandModule {
+export interface CommandModule {
   /** Gives the exit status. */
   run(args: readonly string[], context: Context): Promise<number>;
+  /** What an error is printed as; for a command that has a form of its own, or whose words are not all its own. */
+  findErrorForm?(args: readonly string[]): ErrorForm | undefined;
 }
 
 interface CommandEntry {

@@ -1,4 +1,5 @@
 import type { SignalName } from '../protocol/exit.ts';
+import type { ErrorForm } from './json/error-form.ts';
 
 export type Descriptor = 0 | 1 | 2;
 
@@ -16,6 +17,8 @@ export interface Context {
   readonly ignoredSignals: ReadonlySet<string>;
   /** Descriptors that the caller had closed. */
   readonly closedDescriptors: ReadonlySet<Descriptor>;
+  /** What an error is printed as where JSON was asked for; undefined where people are told. */
+  readonly errorForm: ErrorForm | undefined;
   /** Calls `listener` for each of these signals until the returned function is called. */
   onSignal(name: SignalName, listener: () => void): () => void;
   /** Results: to stdout, whole and flushed. @throws SbxError `output_failed` */

@@ -12,7 +12,7 @@ export async function doForEach(
     try {
       await act(word);
     } catch (error) {
-      const failed = reportError(error, context);
+      const failed = await reportError(error, context);
       status ||= failed;
     }
   }

@@ -16,6 +16,7 @@ function createContext(): Context {
     program: [process.execPath, '--', process.argv[1] ?? ''],
     ignoredSignals: ignored,
     closedDescriptors: closed,
+    errorForm: undefined,
     onSignal: (name, listener) => {
       const signal = `SIG${name}` as const;
       process.on(signal, listener);

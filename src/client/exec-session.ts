@@ -51,7 +51,7 @@ export interface ExecSessionOptions {
   readonly graceMs?: number | undefined;
   /** The server has taken the exec. */
   readonly onAccepted?: () => void;
-  /** Every event, before it is acted on. */
+  /** Every event as it comes, before it is acted on. An output event's bytes are valid until the call returns. */
   readonly onEvent?: (event: ExecEvent) => void;
   /** Bytes that are kept nowhere any more; without it they are the end of the session. */
   readonly onGap?: (gap: GapEvent) => void;

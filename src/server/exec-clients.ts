@@ -5,7 +5,7 @@ import {
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import type { OutputStream, StreamBytes, TerminalEvent } from '../protocol/events.ts';
+import type { OutputStream, StartedEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { OpenStream } from './event-stream.ts';
 import { ExecJournal } from './exec-journal.ts';
 import type { ExecReader } from './exec-reader.ts';
@@ -19,6 +19,8 @@ export interface ExecClientsOptions {
   readonly sandbox: SandboxRecord;
   /** The terminal event, once there is one. */
   terminal(): TerminalEvent | undefined;
+  /** The event that told that the command runs, once it does. */
+  started(): StartedEvent | undefined;
   /** There may be room again for what the command writes. */
   onRoom(): void;
   /** The owner client will not come back, or has not come back in time. */
@@ -94,6 +96,8 @@ export class ExecClients {
       written: this.journal.visible,
       signals: this.#signals.lastOf(client),
     });
+    const started = this.#options.started();
+    if (started !== undefined) reader.send(started);
     reader.send(this.#stdin.state);
     reader.wake();
     this.#options.onRoom();

@@ -7,7 +7,7 @@ import {
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import type { OutputStream, TerminalEvent } from '../protocol/events.ts';
+import type { OutputStream, StartedEvent, TerminalEvent } from '../protocol/events.ts';
 import type { Exit, ExitReason } from '../protocol/exit.ts';
 import { DrainClock } from './drain-clock.ts';
 import { ExecClients } from './exec-clients.ts';
@@ -42,6 +42,7 @@ export class Exec {
   readonly #request: StartExecRequest;
   readonly #created = new Date();
   #startedAt = 0;
+  #started: StartedEvent | undefined;
   #process: ExecProcess | undefined;
   #outputs: ExecOutputs | undefined;
   #exit: Exit | null = null;
@@ -70,6 +71,7 @@ export class Exec {
       request,
       sandbox,
       terminal: () => this.#end?.terminal,
+      started: () => this.#started,
       onRoom: () => this.#outputs?.poke(),
       onOwnerGone: () => {
         this.#onOwnerGone();
@@ -181,12 +183,8 @@ export class Exec {
       },
     });
     this.clients.stdin.connect(process.stdin);
-    this.clients.readers.tell({
-      type: 'started',
-      exec: this.id,
-      sandbox: this.sandbox.name,
-      time: Date.now(),
-    });
+    this.#started = { type: 'started', exec: this.id, sandbox: this.sandbox.name, time: Date.now() };
+    this.clients.readers.tell(this.#started);
     if (this.#request.timeout_ms !== undefined) {
       this.#timers.after(this.#request.timeout_ms, () => {
         this.end('timeout');

@@ -4,7 +4,7 @@ import { SbxError } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { findExec, hasEnded } from '../exec/find-exec.ts';
 import { runPlan } from '../exec/exec-run.ts';
-import { PlainOutput } from '../exec/plain-output.ts';
+import { openPlainForm } from '../exec/plain-output.ts';
 import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
@@ -62,7 +62,7 @@ async function runAttach(options: AttachOptions, context: Context): Promise<numb
       },
       isStreaming: true,
       hasStdin,
-      openOutput: (output) => new PlainOutput(output),
+      openForm: openPlainForm,
       onWatching: () => {
         if (!hasStdin || !hasOwner || context.closedDescriptors.has(0)) return;
         context.say(`watching: ${options.exec} has an owner; --take takes it over`);

@@ -12,6 +12,7 @@ import { diagnose } from '../doctor/findings.ts';
 import { formatDiagnosis } from '../doctor/format.ts';
 import { findStateDirFacts } from '../doctor/state-dir.ts';
 import { findDescriptorKind } from '../io/descriptor-kind.ts';
+import { printJson } from '../json/print-json.ts';
 import { parseWords } from '../options/parse-options.ts';
 import type { Parts } from '../setup/needs.ts';
 import { INSIDE, NamespaceRefusal, probeHere, probeHost } from './doctor-probe.ts';
@@ -22,11 +23,12 @@ export function createDoctorCommand(): Command {
     .description(
       'Tries each runtime with a throw-away sandbox and prints what works on this machine, why something does not, and what to type. The exit status is 0 when commands can run here, else 125.',
     )
+    .option('--json', 'print one JSON object')
     .addOption(new Option(INSIDE, 'print what the probe finds as JSON').hideHelp());
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { flags } = parseWords<{ inside?: true }>(createDoctorCommand(), args);
+  const { flags } = parseWords<{ inside?: true; json?: true }>(createDoctorCommand(), args);
   if (flags.inside) {
     await context.print(`${JSON.stringify(await probeHere(context))}\n`);
     return 0;
@@ -34,8 +36,10 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   const { facts, endedBy } = await holdSignals(context, () => findFacts(context));
   if (endedBy !== undefined) return 128 + toSignalNumber(endedBy);
   const diagnosis = diagnose(facts);
-  await context.print(formatDiagnosis(diagnosis, isColoured(context)));
-  return diagnosis.canRun ? 0 : SBX_FAILED;
+  const { canRun, runtime = null, findings } = diagnosis;
+  if (flags.json) await printJson(context, { can_run: canRun, runtime, findings });
+  else await context.print(formatDiagnosis(diagnosis, isColoured(context)));
+  return canRun ? 0 : SBX_FAILED;
 }
 
 /** What this machine has of what sandboxes are made with; nothing is tried. */

@@ -4,10 +4,12 @@ import type { Network } from '../../protocol/api.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { ServerAddress } from '../../client/server-address.ts';
-import { splitExecArgv } from '../argv.ts';
+import { listTypedOptions, splitExecArgv, type OptionShape } from '../argv.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { runExec } from '../exec/run-exec.ts';
+import type { ErrorForm } from '../json/error-form.ts';
+import { toErrorEvent, toFailedExec } from '../json/exec-error-form.ts';
 import { reportError } from '../report-error.ts';
 import { resolveEnvironment } from '../options/environment.ts';
 import { addHostOption, type HostFlag } from '../options/host.ts';
@@ -22,6 +24,10 @@ export interface ExecOptions {
   readonly argv: readonly string[];
   readonly isStreaming: boolean;
   readonly hasStdin: boolean;
+  /** What is printed is JSON: an object, or with `isStreaming` an event a line. */
+  readonly isJson: boolean;
+  /** Our stdin is requests in JSON, a line each. */
+  readonly hasJsonInput: boolean;
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string | undefined;
   readonly user: string | undefined;
@@ -38,6 +44,8 @@ export interface ExecOptions {
 interface Flags extends LastingFlags, HostFlag {
   interactive?: true;
   stdin: boolean;
+  json?: true;
+  jsonInput?: true;
   env: string[];
   envFile: string[];
   workdir?: string;
@@ -61,6 +69,8 @@ export function createExecCommand(): Command {
     .option('--stream', 'forward stdin and print output chunk by chunk, as it arrives')
     .option('-i, --interactive', 'the same as --stream')
     .option('-n, --no-stdin', "the command's stdin is /dev/null")
+    .option('--json', 'print one JSON object at the end; with --stream, an event a line')
+    .option('--json-input', 'read requests from stdin, a JSON object a line (with --stream --json)')
     .option('-e, --env <K=V>', "set a variable; a bare K copies the caller's value", collect, [])
     .option('--env-file <file>', 'read variables from a file, a line each', collect, [])
     .option('-w, --workdir <dir>', 'working directory inside (default: /workspace)')
@@ -79,19 +89,18 @@ export function createExecCommand(): Command {
 /** @throws SbxError `usage` and its like */
 export function parseExec(args: readonly string[], context: Context): ExecOptions {
   const command = createExecCommand();
-  const help = { short: '-h', long: '--help', takesValue: false };
-  const shapes = command.options.map(({ short, long, required, optional }) => {
-    return { short, long, takesValue: required || optional };
-  });
-  const split = splitExecArgv(args, [...shapes, help]);
+  const split = splitExecArgv(args, toShapes(command));
   requireUtf8Arguments(args);
   const { flags } = parseWords<Flags>(command, split.options);
   if (split.command.length === 0) throw noCommand(split.sandbox);
+  requireJsonInputFits(flags);
   return {
     sandbox: split.sandbox,
     argv: split.command,
     isStreaming: flags.stream ?? flags.interactive ?? false,
     hasStdin: flags.stdin && (!flags.detach || flags.interactive === true),
+    isJson: flags.json ?? false,
+    hasJsonInput: flags.jsonInput ?? false,
     env: resolveEnvironment({ assignments: flags.env, files: flags.envFile }, context.env),
     cwd: flags.workdir,
     user: flags.user,
@@ -103,6 +112,20 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
     runtime: flags.runtime,
     host: flags.host,
   };
+}
+
+function toShapes(command: Command): OptionShape[] {
+  const shapes = command.options.map(({ short, long, required, optional }) => {
+    return { short, long, takesValue: required || optional };
+  });
+  return [...shapes, { short: '-h', long: '--help', takesValue: false }];
+}
+
+/** Of the words only those before COMMAND ask for anything of ours. */
+export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
+  const typed = listTypedOptions(args, toShapes(createExecCommand()));
+  if (!typed.has('--json')) return undefined;
+  return ['--stream', '--interactive', '-i'].some((name) => typed.has(name)) ? toErrorEvent : toFailedExec;
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
@@ -118,8 +141,19 @@ export async function runExecCommand(options: ExecOptions, context: Context): Pr
   try {
     return await runOptions({ id: makeUuid(), ...options }, { context, openTransport });
   } catch (error) {
-    return reportError(error, context, { hints: !options.isQuiet });
+    // With JSON, what could be told on stdout has been told there.
+    return reportError(error, { ...context, errorForm: undefined }, { hints: !options.isQuiet });
   }
+}
+
+function requireJsonInputFits(flags: Flags): void {
+  if (!flags.jsonInput) return;
+  const hint = 'Use: sbx exec --stream --json --json-input SANDBOX -- COMMAND';
+  if (!flags.json || !(flags.stream ?? flags.interactive)) {
+    throw new SbxError('usage', 'The option --json-input needs --stream and --json', { hint });
+  }
+  if (!flags.stdin)
+    throw new SbxError('usage', 'The option --json-input cannot be used with --no-stdin', { hint });
 }
 
 function noCommand(sandbox: string | undefined): SbxError {

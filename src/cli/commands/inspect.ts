@@ -9,7 +9,8 @@ export function createInspectCommand(): Command {
   const command = new Command('inspect')
     .summary('show a sandbox as JSON')
     .description('Prints all that is known of a sandbox, as JSON.')
-    .argument('<sandbox>', 'name or id');
+    .argument('<sandbox>', 'name or id')
+    .option('--json', 'print errors as JSON, too');
   return addHostOption(command);
 }
 

@@ -90,7 +90,7 @@ async function runLogs(options: LogsOptions, context: Context): Promise<number> 
       },
       isStreaming: true,
       hasStdin: false,
-      openOutput: (output) => new LogOutput(output, options),
+      openForm: (output) => ({ output: new LogOutput(output, options) }),
     },
     context,
   );

@@ -38,6 +38,8 @@ export function parseRsh(args: readonly string[], context: Context): RshOptions 
     argv: toShellArgv(words),
     isStreaming: true,
     hasStdin,
+    isJson: false,
+    hasJsonInput: false,
     env: toSentEnvironment(env, context.env),
     cwd: undefined,
     user,
@@ -58,6 +60,11 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   }
   const options = parseRsh(args, context);
   return options === undefined ? 0 : runExecCommand(options, context);
+}
+
+/** The words are ssh's, and those of the command. */
+export function findErrorForm(): undefined {
+  return undefined;
 }
 
 /** ssh would open a login shell on a terminal. */

@@ -27,7 +27,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
       },
       isStreaming: true,
       hasStdin: false,
-      openOutput: () => new SilentOutput(),
+      openForm: () => ({ output: new SilentOutput() }),
     },
     context,
   );

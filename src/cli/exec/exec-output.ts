@@ -1,9 +1,10 @@
 import type { OutputTarget } from '../../client/exec-session.ts';
+import type { StdinSource } from '../../client/stdin-source.ts';
 import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
-import { SBX_FAILED, toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
-import { SbxError } from '../../protocol/errors.ts';
+import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
 import type { LazyPoll } from '../io/polled.ts';
+import { toErrorStatus } from '../report-error.ts';
 
 /**
  * How a run ended: with the end of its command, with an error, or by a signal that was meant for us: before there was
@@ -26,6 +27,18 @@ export interface ExecOutput {
   close(): void;
 }
 
+/** The ends of one run on our side: where output goes, and what is made of our stdin. */
+export interface ExecForm {
+  readonly output: ExecOutput;
+  /** Makes of our stdin what the command gets; `signal` is for who reads signals there. Left out: its bytes as they are. */
+  readonly toStdin?: (source: StdinSource, signal: (name: string) => void) => OpenStdin;
+}
+
+export interface OpenStdin {
+  readonly source: StdinSource;
+  close(): void;
+}
+
 export interface ExecOutputOptions {
   readonly context: Context;
   readonly poll: LazyPoll;
@@ -42,5 +55,5 @@ export interface ExecOutputOptions {
 export function toEndStatus(end: ExecEnd): number {
   if ('event' in end) return toExitStatus(end.event);
   if ('abortedBy' in end) return 128 + toSignalNumber(end.abortedBy);
-  return end.error instanceof SbxError ? end.error.exitStatus : SBX_FAILED;
+  return toErrorStatus(end.error);
 }

@@ -9,7 +9,7 @@ import { LazyPoll } from '../io/polled.ts';
 import { openStdin } from '../io/stdin-source.ts';
 import { SignalForwarder } from '../signal-forwarder.ts';
 import { makeUuid } from '../uuid.ts';
-import type { ExecEnd, ExecOutput, ExecOutputOptions } from './exec-output.ts';
+import type { ExecEnd, ExecForm, ExecOutputOptions, OpenStdin } from './exec-output.ts';
 import { openWhenRead } from './open-when-read.ts';
 
 /** What a session begins with: the road to a server, and an exec to start there or one that is there. */
@@ -25,7 +25,9 @@ export interface RunPlan {
   readonly hasStdin: boolean;
   /** How long a connection that was cut may take to come back, in milliseconds; undefined leaves it to the session. */
   readonly graceMs?: number | undefined;
-  readonly openOutput: (options: ExecOutputOptions) => ExecOutput;
+  readonly openForm: (options: ExecOutputOptions) => ExecForm;
+  /** Nothing for people is said on stderr. */
+  readonly isQuiet?: boolean;
   /** The exec has an owner client, and it is not this one. */
   readonly onWatching?: () => void;
 }
@@ -45,7 +47,8 @@ class ExecRun {
   readonly #plan: RunPlan;
   readonly #context: Context;
   readonly #poll = new LazyPoll();
-  readonly #output: ExecOutput;
+  readonly #form: ExecForm;
+  #stdin: OpenStdin | undefined;
   readonly #signals: SignalForwarder;
   #session: ExecSession | undefined;
   /** What is to be told the server as soon as it knows the exec. */
@@ -65,11 +68,11 @@ class ExecRun {
         this.#forward(name);
       },
       kill: () => {
-        context.say('killing the command after three interrupts');
+        if (!plan.isQuiet) context.say('killing the command after three interrupts');
         this.#forward('KILL');
       },
     });
-    this.#output = plan.openOutput({
+    this.#form = plan.openForm({
       context,
       poll: this.#poll,
       isStreaming: plan.isStreaming,
@@ -99,27 +102,31 @@ class ExecRun {
       (event): ExecEnd => ({ event }),
       (error: unknown): ExecEnd => ({ error }),
     );
+    this.#stdin?.close();
+    // A descriptor that was never asked for waits for this.
+    this.#poll.begin();
     // From here on signals do to us what they do to anyone.
     this.#signals.close();
-    return this.#output.finish(this.#ownEnd ?? ended);
+    return this.#form.output.finish(this.#ownEnd ?? ended);
   }
 
   close(): void {
     this.#signals.close();
     this.#session?.close();
-    this.#output.close();
+    this.#form.output.close();
     this.#poll.close();
   }
 
   async #follow(): Promise<ExitEvent> {
     const opening = await this.#plan.open(this.#over.signal);
     this.#over.signal.throwIfAborted();
+    this.#stdin = this.#openStdin();
     this.#session = new ExecSession({
       ...opening,
       client: makeUuid(),
       graceMs: this.#plan.graceMs,
-      stdin: this.#openStdin(),
-      ...this.#output.targets,
+      stdin: this.#stdin?.source,
+      ...this.#form.output.targets,
       onAccepted: () => {
         if (this.#plan.isStreaming) delayOptimizing();
         this.#poll.begin();
@@ -135,12 +142,20 @@ class ExecRun {
     return this.#session.run();
   }
 
-  #openStdin(): StdinSource | undefined {
+  #openStdin(): OpenStdin | undefined {
     const { hasStdin, isStreaming, isNew } = this.#plan;
     if (!hasStdin || this.#context.closedDescriptors.has(0)) return undefined;
     const open = (): StdinSource | undefined => openStdin(this.#poll, { isStreaming });
     // Who only watches leaves stdin to others.
-    return isNew ? open() : openWhenRead(open);
+    const source = isNew ? open() : openWhenRead(open);
+    if (source === undefined) return undefined;
+    const { toStdin } = this.#form;
+    if (toStdin === undefined) return { source, close: () => undefined };
+    return toStdin(source, (name) => {
+      this.#tell((session) => {
+        session.signal(name);
+      });
+    });
   }
 
   #take(event: ExecEvent): void {
@@ -149,9 +164,10 @@ class ExecRun {
       this.#isWatching = !event.owner;
     } else if (event.type === 'taken') {
       this.#isWatching = true;
-      this.#context.say('another client has taken the exec over: watching from here on');
+      if (!this.#plan.isQuiet)
+        this.#context.say('another client has taken the exec over: watching from here on');
     }
-    this.#output.take(event);
+    this.#form.output.take(event);
   }
 
   /** Who started the exec misses nothing, or says so. */

@@ -3,11 +3,21 @@ import type { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type ExecEvent, type OutputStream } from '../../protocol/events.ts';
 import { OutputStore } from '../io/output-store.ts';
 import { openOutput, type OutputWriter } from '../io/output-writer.ts';
-import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from './exec-output.ts';
+import {
+  toEndStatus,
+  type ExecEnd,
+  type ExecForm,
+  type ExecOutput,
+  type ExecOutputOptions,
+} from './exec-output.ts';
 import { toGapLine } from './gap-line.ts';
 
+export function openPlainForm(options: ExecOutputOptions): ExecForm {
+  return { output: new PlainOutput(options) };
+}
+
 /** The bytes of the command as they are: stdout to stdout, stderr to stderr, as they come or whole at the end. */
-export class PlainOutput implements ExecOutput {
+class PlainOutput implements ExecOutput {
   readonly targets: Readonly<Record<OutputStream, OutputTarget>>;
   readonly #options: ExecOutputOptions;
   readonly #writers: Readonly<Record<OutputStream, OutputWriter>>;

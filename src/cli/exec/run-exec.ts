@@ -2,7 +2,7 @@ import type { Transport } from '../../client/transport.ts';
 import type { ExecOptions } from '../commands/exec.ts';
 import type { Context } from '../context.ts';
 import { runPlan } from './exec-run.ts';
-import { PlainOutput } from './plain-output.ts';
+import { openPlainForm } from './plain-output.ts';
 import { toStartRequest } from './start-request.ts';
 
 export interface RunExecTools {
@@ -11,10 +11,14 @@ export interface RunExecTools {
 }
 
 /** Runs a new exec between our descriptors and the sandbox, and gives the exit status. */
-export function runExec(
+export async function runExec(
   options: ExecOptions & { readonly id: string },
   { context, openTransport }: RunExecTools,
 ): Promise<number> {
+  // What nobody asked for is not loaded: a start would pay for it.
+  const openForm = options.isJson
+    ? (await import('../json/exec-form.ts')).toJsonForm(options)
+    : openPlainForm;
   return runPlan(
     {
       isNew: true,
@@ -22,7 +26,8 @@ export function runExec(
       isStreaming: options.isStreaming,
       hasStdin: options.hasStdin,
       graceMs: options.lasting.graceMs,
-      openOutput: (output) => new PlainOutput(output),
+      openForm,
+      isQuiet: options.isJson,
     },
     context,
   );

@@ -33,14 +33,19 @@ export class OutputStore {
 
   /** Writes one stream whole. */
   async print(stream: OutputStream, writer: OutputWriter): Promise<void> {
-    for (const chunk of this.#chunks[stream]) await writeTo(writer, chunk);
+    for (const chunk of this.read(stream)) await writeTo(writer, chunk);
+  }
+
+  /** One stream from its beginning. A chunk is valid until the next one is asked for. */
+  *read(stream: OutputStream): Generator<Buffer, void> {
+    yield* this.#chunks[stream];
     const file = this.#files?.[stream];
     if (file === undefined) return;
     const buffer = Buffer.allocUnsafe(CHUNK);
     for (let position = 0; ;) {
       const length = readSync(file, buffer, 0, CHUNK, position);
       if (length === 0) return;
-      await writeTo(writer, buffer.subarray(0, length));
+      yield buffer.subarray(0, length);
       position += length;
     }
   }

@@ -1,0 +1,21 @@
+import type { ExecOptions } from '../commands/exec.ts';
+import type { ExecForm, ExecOutputOptions } from '../exec/exec-output.ts';
+import { JsonEvents } from './exec-events.ts';
+import { JsonObject } from './exec-object.ts';
+import { JsonInput } from './json-input.ts';
+
+/** The ends of a run for programs: one object, or an event a line and, where it is asked for, requests on stdin. */
+export function toJsonForm(
+  options: ExecOptions & { readonly id: string },
+): (output: ExecOutputOptions) => ExecForm {
+  return (output) => {
+    if (!options.isStreaming) return { output: new JsonObject({ ...output, ...options }) };
+    const events = new JsonEvents({ ...output, hasInput: options.hasJsonInput });
+    if (!options.hasJsonInput) return { output: events };
+    const tellError: JsonEvents['tellInputError'] = (line, error) => events.tellInputError(line, error);
+    return {
+      output: events,
+      toStdin: (source, signal) => new JsonInput(source, { started: events.started, signal, tellError }),
+    };
+  };
+}

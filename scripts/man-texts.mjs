@@ -84,6 +84,10 @@ export const PAGES = {
       "With --detach nobody holds the command back and nobody's going ends it. Its id is printed when it runs; one that cannot be started is reported at once. Its output goes to a log, of which sbx-logs(1) prints what is kept; sbx-attach(1), sbx-wait(1) and sbx-kill(1) take the id, which may be shortened to 8 characters.",
       'A connection that is cut is resumed where it was, with nothing lost or doubled. The command is ended when it has not come back in the time of --reconnect-grace, unless --on-disconnect is keep.',
       'With --host or SBX_HOST the command runs where that server is: no daemon is looked for or started here. The server chooses the runtime, so that --runtime is refused. A path in the address, as in https://host/sbx, is put before every path of the API.',
+      'With --json one object is printed when the command has ended: id, sandbox, exit ({"code": N}, {"signal": "KILL"} or null), reason, status, error, bytes, duration_ms, drain_truncated, and stdout and stderr, each {"text": ...} where all of it is valid UTF-8, else {"base64": ...}. The exit status is as without it. Errors, also in the words of the command line, are in this object and not on stderr.',
+      'With --stream --json an event is printed a line: started first; stdout and stderr with the offset of their bytes in the stream, the time, and text or base64; last and once exit, or error. When our stdout is closed both streams of the command are.',
+      'With --json-input stdin is requests, a JSON object a line: {"stdin": "text"}, {"stdin_base64": "..."}, {"eof": true}, {"signal": "TERM"}. They are obeyed in their order, and read no further than the command takes its stdin; so a signal waits behind input that is not read, while one that is sent to sbx itself does not. Signals may follow the end of stdin. A line that is no request, or is longer than 16 MiB, is answered with the event input_error and its line number, and the exec goes on; stdin_closed says that the command can read no more.',
+      'The package has the JSON Schema of all this, docs/sbx.schema.json.',
       'Durations look like 500ms, 30s, 5m or 2h. Sizes look like 500k, 64MiB or 1G.',
     ],
     statuses: 'exec',
@@ -92,6 +96,7 @@ export const PAGES = {
     examples: [
       ['In the middle of a pipeline', 'cat access.log | sbx exec -- sort | uniq -c'],
       ['Talk with a program line by line', 'sbx exec --stream box -- python3 -u server.py'],
+      ['For a program', "sbx exec --json box -- make test | jq -r '.exit, .stdout.text'"],
       ['With a limit of time; the status is then 124', 'sbx exec --timeout 30s box -- make test'],
       [
         'On another machine, through a tunnel of ssh',

@@ -63,9 +63,9 @@ describe('the README', () => {
     expect(result).toMatchObject({ stdout: output, stderr: '', exitCode: 0 });
   });
 
-  it('has a pipeline, a conversation in JSON Lines, a sandbox that stays and a remote shell', () => {
+  it('has a pipeline, a conversation in JSON Lines, a sandbox that stays, a remote shell and an object in JSON', () => {
     const languages = findExamples().map(({ language }) => language);
-    expect(languages.toSorted()).toEqual(['bash', 'bash', 'bash', 'python']);
+    expect(languages.toSorted()).toEqual(['bash', 'bash', 'bash', 'python', 'python']);
   });
 
   it.each([

@@ -123,6 +123,8 @@ function toShapes(command: Command): OptionShape[] {
 
 /** Of the words only those before COMMAND ask for anything of ours. */
 export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
+  // The usual start does not pay for a second look at its words.
+  if (!args.some((word) => word.startsWith('--json'))) return undefined;
   const typed = listTypedOptions(args, toShapes(createExecCommand()));
   if (!typed.has('--json')) return undefined;
   return ['--stream', '--interactive', '-i'].some((name) => typed.has(name)) ? toErrorEvent : toFailedExec;

@@ -83,6 +83,8 @@ export class ExecSession {
   #isOwner: boolean;
   /** On this road stdin waits for the server to say how far it was accepted. */
   #awaitsStdinState = false;
+  /** Stdin was sent from here. */
+  #hasFed = false;
   /** Where output begins is known. */
   #hasOffsets: boolean;
   #isClosed = false;
@@ -237,7 +239,8 @@ export class ExecSession {
   }
 
   #takeStdin({ accepted, closed }: StdinEvent): void {
-    this.#stdin?.accept(accepted);
+    if (this.#hasFed) this.#stdin?.accept(accepted);
+    else this.#stdin?.continueFrom(accepted);
     if (closed) this.#stdin?.stop();
     else if (this.#awaitsStdinState) void this.#sendStdin();
     this.#awaitsStdinState = false;
@@ -277,6 +280,7 @@ export class ExecSession {
   async #sendStdin(): Promise<void> {
     const { current } = this.#road;
     if (this.#stdin === undefined || current === undefined) return;
+    this.#hasFed = true;
     try {
       await current.sendStdin(this.#stdin.open());
     } catch (error) {

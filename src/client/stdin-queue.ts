@@ -45,6 +45,12 @@ export class StdinQueue {
     return this.#cursor;
   }
 
+  /** Another client has fed the exec up to this offset: ours goes on behind it. */
+  continueFrom(offset: number): void {
+    this.#accepted = offset;
+    this.#end = offset;
+  }
+
   /** The server has all before this offset. */
   accept(offset: number): void {
     this.#accepted = Math.max(this.#accepted, offset);

@@ -121,18 +121,18 @@ interface Reading extends ById {
   Querystring: EventsQuery;
 }
 
-function addReadRoutes(app: FastifyInstance, { execs, owner }: AppOptions, open: Open): void {
+function addReadRoutes(app: FastifyInstance, { execs, sandboxes, owner }: AppOptions, open: Open): void {
   app.get<{ Querystring: { active?: string; sandbox?: string } }>(
     '/api/v1/execs',
     { schema: listExecsSchema },
-    ({ query: { active, sandbox } }) => ({
-      execs: execs
-        .list(owner)
-        .filter((record) => active === undefined || record.ended === null)
-        .filter(
-          (record) => sandbox === undefined || [record.sandbox.name, record.sandbox.id].includes(sandbox),
-        ),
-    }),
+    ({ query: { active, sandbox } }) => {
+      const all = execs.list(owner).filter((record) => active === undefined || record.ended === null);
+      if (sandbox === undefined) return { execs: all };
+      const found = all.filter((record) => [record.sandbox.name, record.sandbox.id].includes(sandbox));
+      // One that was removed is still known by its execs.
+      if (found.length === 0) sandboxes.get(sandbox, owner);
+      return { execs: found };
+    },
   );
   app.get<ById>('/api/v1/execs/:id', { schema: findExecSchema }, (request) =>
     execs.getRecord(request.params.id, owner),

@@ -38,7 +38,9 @@ describe('who attaches first to an exec that nobody owns', () => {
   });
 
   it('forwards signals to it', async () => {
-    const id = await start('trap "echo got TERM; exit 7" TERM; echo ready; while :; do sleep 0.05; done');
+    const id = await start(
+      'exec 2>&-; trap "echo got TERM; exit 7" TERM; echo ready; while :; do sleep 0.05; done',
+    );
     const { child, stdout } = attach('--from', 'start', id);
     expect(await stdout.line()).toBe('ready');
     child.kill('SIGTERM');

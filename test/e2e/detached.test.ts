@@ -19,7 +19,9 @@ const start = (...script: readonly [string, ...string[]]): Promise<string> =>
 
 describe('a detached exec', () => {
   it('is followed, attached to, waited for and killed by others at once', async () => {
-    const id = await start('echo ready; trap "echo got TERM; exit 9" TERM; while :; do sleep 0.05; done');
+    const id = await start(
+      'exec 2>&-; echo ready; trap "echo got TERM; exit 9" TERM; while :; do sleep 0.05; done',
+    );
     const logs = home.run(['logs', '-f', id]);
     const attached = home.run(['attach', '--from', 'start', id], { stdin: 'ignore' });
     const watching = home.start(['attach', '-n', '--from', 'start', id]);

@@ -19,7 +19,8 @@ export {
   type ListExecsOptions,
 } from './client/api.ts';
 export { findDaemon, openDaemon, stopDaemon, type DaemonOptions, type Found } from './client/daemon.ts';
-export { ExecSession, type ExecSessionOptions, type OutputTarget } from './client/exec-session.ts';
+export type { ExecSessionOptions, OutputTarget, SessionOpening } from './client/exec-session-options.ts';
+export { ExecSession } from './client/exec-session.ts';
 export { createLocalTransport, createTransport } from './client/http-transport.ts';
 export type { StdinSource } from './client/stdin-source.ts';
 export type { Connection, Transport } from './client/transport.ts';

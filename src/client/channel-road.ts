@@ -21,6 +21,8 @@ export class ChannelRoad implements ExecRoad {
   readonly #connections: Connections;
   #connection: Connection | undefined;
   #upgraded: UpgradedConnection | undefined;
+  /** The server has answered the opening: before that it has no exec that anything could be about. */
+  #isOpen = false;
   #isClosed = false;
   /** No byte of stdin from this offset on may be sent yet. */
   #stdinLimit = STDIN_WINDOW;
@@ -48,6 +50,7 @@ export class ChannelRoad implements ExecRoad {
     const answer = await upgraded.answer;
     if (answer.status !== 101) throw toRefusal(parseFailure(answer.status, await answer.readAll()));
     const parser = createEventParser((event) => {
+      this.#isOpen = true;
       if (event.type === 'stdin') this.#allowStdin(event);
       listener.take(event);
     });
@@ -117,7 +120,7 @@ export class ChannelRoad implements ExecRoad {
   }
 
   #send(request: ChannelRequest): void {
-    this.#upgraded?.write([formatJsonFrame(request)]);
+    if (this.#isOpen) this.#upgraded?.write([formatJsonFrame(request)]);
   }
 }
 

@@ -17,45 +17,12 @@ import {
   type StdinEvent,
 } from '../protocol/events.ts';
 import type { OpeningRequest } from '../protocol/frames.ts';
+import type { ExecSessionOptions, SessionOpening } from './exec-session-options.ts';
 import { LastingRoad } from './lasting-road.ts';
 import { toLost } from './lost.ts';
 import { StdinQueue } from './stdin-queue.ts';
 import type { StdinSource } from './stdin-source.ts';
 import type { Transport } from './transport.ts';
-
-/**
- * Where output goes. The chunk is valid until the call returns. `written` is called when the bytes are where they
- * belong, and counts as their acknowledgement.
- */
-export type OutputTarget = (chunk: Buffer, written: () => void) => void;
-
-/** Whether the session starts an exec or reads one that was started. */
-export type SessionOpening = { readonly start: SessionStart } | { readonly attach: SessionAttachment };
-
-export type SessionStart = Omit<StartExecRequest, SessionField | 'stdin'>;
-export type SessionAttachment = Omit<AttachRequest, SessionField>;
-
-/** What the session says of itself. */
-type SessionField = 'client' | 'window' | 'heartbeat_ms' | 'reconnect_grace_ms';
-
-export interface ExecSessionOptions {
-  readonly transport: Transport;
-  readonly opening: SessionOpening;
-  /** A UUID, by which the server knows this session again after a cut. */
-  readonly client: string;
-  /** Undefined gives the child `/dev/null`. Of an exec that another client owns nothing of it is read. */
-  readonly stdin?: StdinSource | undefined;
-  readonly stdout: OutputTarget;
-  readonly stderr: OutputTarget;
-  /** How long to try to come back after a cut, in milliseconds; undefined is 2 s on a Unix socket, 60 s elsewhere. */
-  readonly graceMs?: number | undefined;
-  /** The server has taken the exec. */
-  readonly onAccepted?: () => void;
-  /** Every event as it comes, before it is acted on. An output event's bytes are valid until the call returns. */
-  readonly onEvent?: (event: ExecEvent) => void;
-  /** Bytes that are kept nowhere any more; without it they are the end of the session. */
-  readonly onGap?: (gap: GapEvent) => void;
-}
 
 /** How much of the window is written before that is acknowledged. */
 const ACK_EVERY = DEFAULT_WINDOW / 4;
@@ -233,6 +200,8 @@ export class ExecSession {
     this.#hasOffsets = true;
     this.#isOwner = owner;
     this.#awaitsStdinState = owner;
+    // What was said on a road that was cut may not have arrived.
+    this.#acknowledge();
     this.#signals = this.#signals.filter(({ number = 0 }) => number > signals);
     for (const request of this.#signals) this.#road.current?.signal(request);
     for (const stream of this.#closedStreams) this.#road.current?.closeStream(stream);
@@ -271,8 +240,11 @@ export class ExecSession {
 
   #count(stream: OutputStream, bytes: number): void {
     this.#written[stream] += bytes;
-    if (this.#written[stream] - this.#acknowledged[stream] < ACK_EVERY || this.#terminal !== undefined)
-      return;
+    if (this.#written[stream] - this.#acknowledged[stream] >= ACK_EVERY) this.#acknowledge();
+  }
+
+  #acknowledge(): void {
+    if (this.#terminal !== undefined) return;
     Object.assign(this.#acknowledged, this.#written);
     this.#road.current?.acknowledge({ ...this.#written });
   }

@@ -1,4 +1,4 @@
-import type { OutputTarget } from '../../client/exec-session.ts';
+import type { OutputTarget } from '../../client/exec-session-options.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
 import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
 import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';

@@ -1,4 +1,5 @@
-import { ExecSession, type ExecSessionOptions } from '../../client/exec-session.ts';
+import type { ExecSessionOptions } from '../../client/exec-session-options.ts';
+import { ExecSession } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
 import type { ExecEvent, ExitEvent, GapEvent, OutputStream } from '../../protocol/events.ts';

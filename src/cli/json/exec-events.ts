@@ -1,4 +1,4 @@
-import type { OutputTarget } from '../../client/exec-session.ts';
+import type { OutputTarget } from '../../client/exec-session-options.ts';
 import type { ErrorBody } from '../../protocol/errors.ts';
 import type { ExecEvent, OutputStream, StartedEvent } from '../../protocol/events.ts';
 import type { Context } from '../context.ts';

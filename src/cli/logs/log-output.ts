@@ -1,4 +1,4 @@
-import type { OutputTarget } from '../../client/exec-session.ts';
+import type { OutputTarget } from '../../client/exec-session-options.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type ExecEvent, type GapEvent, type OutputStream } from '../../protocol/events.ts';
 import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from '../exec/exec-output.ts';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readHealth } from '../../client/api.ts';
 import { findDaemon, openDaemon, stopDaemon, type DaemonOptions } from '../../client/daemon.ts';
-import { ExecSession, type OutputTarget } from '../../client/exec-session.ts';
+import type { OutputTarget } from '../../client/exec-session-options.ts';
+import { ExecSession } from '../../client/exec-session.ts';
 import type { Transport } from '../../client/transport.ts';
 import { SbxError } from '../../protocol/errors.ts';
 

@@ -1,9 +1,4 @@
-import {
-  DEFAULT_WINDOW,
-  type AttachRequest,
-  type SignalRequest,
-  type StartExecRequest,
-} from '../protocol/api.ts';
+import { DEFAULT_WINDOW, type AttachRequest, type SignalRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import {
   OUTPUT_STREAMS,
@@ -21,8 +16,6 @@ import type { ExecSessionOptions, SessionOpening } from './exec-session-options.
 import { LastingRoad } from './lasting-road.ts';
 import { toLost } from './lost.ts';
 import { StdinQueue } from './stdin-queue.ts';
-import type { StdinSource } from './stdin-source.ts';
-import type { Transport } from './transport.ts';
 
 /** How much of the window is written before that is acknowledged. */
 const ACK_EVERY = DEFAULT_WINDOW / 4;

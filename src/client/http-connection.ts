@@ -128,8 +128,8 @@ class HttpConnection implements Connection {
       },
       end: () => {
         if (!isAnswered) this.#write('0\r\n\r\n');
-        return answer;
       },
+      answer,
     };
   }
 

@@ -2,7 +2,7 @@ import { routes, STDIN_BODY, type StdinAnswer } from '../protocol/api.ts';
 import { parseAnswer, requestJson } from './answers.ts';
 import type { PathTraits } from './path-traits.ts';
 import type { StdinCursor, StdinPiece } from './stdin-queue.ts';
-import type { Connection, Upload } from './transport.ts';
+import type { Answer, Connection, Upload } from './transport.ts';
 
 /** How long the head of a body may take to be seen by the server, in milliseconds: what takes longer collects bodies. */
 const HEAD_MS = 1_000;
@@ -33,14 +33,19 @@ interface Body {
 export class StdinBodies {
   readonly #options: StdinBodiesOptions;
   #body: Body | undefined;
-  /** Resolves when all complete bodies are answered; the next one does not wait for it. */
+  /** Resolves when the last body is answered, and so all before it; the next one does not wait for it. */
   #answered: Promise<void> = Promise.resolve();
   #unanswered = 0;
-  #failure: Error | undefined;
   #isStopped = false;
+  #onBroken: (error: Error) => void = () => undefined;
+  /** Rejects with what goes wrong with a body, also while nobody sends. */
+  readonly #broken = new Promise<never>((_resolve, reject) => {
+    this.#onBroken = reject;
+  });
 
   constructor(options: StdinBodiesOptions) {
     this.#options = options;
+    this.#broken.catch(() => undefined);
   }
 
   /**
@@ -48,19 +53,7 @@ export class StdinBodies {
    * @throws SbxError what the server refuses it with; `server_unreachable`; `input_failed`
    */
   async run(cursor: StdinCursor): Promise<void> {
-    for (;;) {
-      const piece = await cursor.next();
-      if (piece === undefined || this.#hasStopped()) return;
-      if (piece === null) break;
-      await this.#send(piece);
-      if (this.#failure !== undefined) throw this.#failure;
-    }
-    this.#endBody();
-    await this.#answered;
-    if (this.#hasStopped()) return;
-    const { connection, id, client } = this.#options;
-    const json = { offset: cursor.offset, client };
-    await requestJson(connection, { method: 'POST', path: routes.stdinEnd(id), json });
+    await Promise.race([this.#sendAll(cursor), this.#broken]);
   }
 
   /** The server tells that it has seen the head of the body that begins there. */
@@ -77,6 +70,21 @@ export class StdinBodies {
 
   #hasStopped(): boolean {
     return this.#isStopped;
+  }
+
+  async #sendAll(cursor: StdinCursor): Promise<void> {
+    for (;;) {
+      const piece = await cursor.next();
+      if (piece === undefined || this.#hasStopped()) return;
+      if (piece === null) break;
+      await this.#send(piece);
+    }
+    this.#endBody();
+    await this.#answered;
+    if (this.#hasStopped()) return;
+    const { connection, id, client } = this.#options;
+    const json = { offset: cursor.offset, client };
+    await requestJson(connection, { method: 'POST', path: routes.stdinEnd(id), json });
   }
 
   async #send({ offset, bytes }: StdinPiece): Promise<void> {
@@ -100,7 +108,14 @@ export class StdinBodies {
       traits.collectsBodies ??= true;
       if (traits.collectsBodies) this.#endBody();
     }, HEAD_MS);
-    return { offset, upload, bytes: 0, timers: [endIfOld, endIfUnseen] };
+    const body: Body = { offset, upload, bytes: 0, timers: [endIfOld, endIfUnseen] };
+    this.#answered = upload.answer.then((answer) => {
+      this.#takeAnswer(body, answer);
+    });
+    this.#answered.catch((error: unknown) => {
+      this.#onBroken(error as Error);
+    });
+    return body;
   }
 
   #endBody(): void {
@@ -109,15 +124,14 @@ export class StdinBodies {
     this.#body = undefined;
     for (const timer of body.timers) clearTimeout(timer);
     this.#unanswered += body.bytes;
-    const answer = body.upload.end();
-    this.#answered = this.#answered.then(async () => {
-      const taken = parseAnswer(await answer) as StdinAnswer;
-      this.#unanswered -= body.bytes;
-      this.#options.onAccepted(taken);
-      if (taken.closed) this.stop();
-    });
-    this.#answered.catch((error: unknown) => {
-      this.#failure ??= error as Error;
-    });
+    body.upload.end();
+  }
+
+  #takeAnswer(body: Body, answer: Answer): void {
+    const taken = parseAnswer(answer) as StdinAnswer;
+    this.#unanswered -= body.bytes;
+    this.#options.onAccepted(taken);
+    if (taken.closed) this.stop();
+    else if (body === this.#body) throw new Error('a body was answered before its end');
   }
 }

@@ -58,8 +58,10 @@ export interface UpgradedConnection {
 export interface Upload {
   /** Resolves when more may be written; false when the server has answered already and reads no more. */
   write(chunk: Buffer): Promise<boolean>;
-  /** Completes the body and gives the server's answer. */
-  end(): Promise<Answer>;
+  /** Completes the body. */
+  end(): void;
+  /** What the server answers, which may be before the end. Rejects where the connection breaks, at once. */
+  readonly answer: Promise<Answer>;
 }
 
 /**

@@ -32,6 +32,8 @@ const BYTES = [4 * 1024, 512 * 1024] as const;
 const NEVER = [Infinity, Infinity] as const;
 const STALL_MS = [50, 400] as const;
 const CRUMBLE_BYTES = [1024, 16 * 1024] as const;
+/** The same where traffic is small. */
+const FEW_CRUMBLE_BYTES = [16, 256] as const;
 const PIECE_BYTES = [1, 1500] as const;
 
 /** Nothing special, by which the others are told. */
@@ -45,7 +47,8 @@ export function* planFaults({ seed, bytes = BYTES, reads = NEVER }: PlanOptions)
   while (true) {
     const when = { afterBytes: between(bytes), afterReads: between(reads) };
     const stallMs = between(STALL_MS);
-    const crumble = { crumbleBytes: between(CRUMBLE_BYTES), pieceBytes: between(PIECE_BYTES) };
+    const crumbling = reads === NEVER ? CRUMBLE_BYTES : FEW_CRUMBLE_BYTES;
+    const crumble = { crumbleBytes: between(crumbling), pieceBytes: between(PIECE_BYTES) };
     const cut = random() < 0.5 ? 'reset' : 'end';
     // More cuts than the rest together: they are what a run is about, and the quickest.
     const chance = random();

@@ -19,8 +19,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * @typedef {object} Contender
  * @property {string} title
  * @property {string} dir a directory inside that can be written to
- * @property {(argv: string[], how?: { stdin?: boolean, stream?: boolean }) => string[]} wrap
+ * @property {(argv: string[], how?: { stdin?: boolean, stream?: boolean, options?: string[] }) => string[]} wrap
  * @property {{ rsh: string, host: string }} [remote] for programs that take a remote shell: it, and the host for it
+ * @property {{ sbx: string, socket: string, records: string }} [own] of sbx alone: its program, where its daemon
+ *   listens, and the directory of its records of execs
  * @property {Record<string, number>} [processes] who serves it, by name: the processes whose memory counts
  * @property {string[]} [sweep] ends the commands whose clients were killed, where they do not end by themselves
  * @property {Record<string, string>} versions
@@ -58,14 +60,24 @@ async function openSbx({ dir, env, cleanUp }) {
   ]);
   cleanUp.announce(`${words} rm bench; ${words} daemon stop`);
   await call(sbx, ['create', 'bench'], { env });
-  const { pid, runtime } = JSON.parse(readFileSync(join(env.SBX_STATE_DIR, 'daemon.json'), 'utf8'));
+  const readDaemon = () => JSON.parse(readFileSync(join(env.SBX_STATE_DIR, 'daemon.json'), 'utf8'));
+  const { runtime, socket } = readDaemon();
   return {
     title: 'sbx exec',
     versions: { sbx: await describeCommit(), runtime: await firstLine(runtime, ['--version']) },
     dir: '/workspace',
     remote: { rsh: toShell([sbx, 'rsh']), host: 'bench' },
-    processes: { daemon: pid },
-    wrap: (argv, { stream } = {}) => [sbx, 'exec', ...(stream ? ['--stream'] : []), 'bench', '--', ...argv],
+    own: { sbx, socket, records: join(env.SBX_STATE_DIR, 'execs') },
+    processes: {
+      // A measure may start another one.
+      get daemon() {
+        return readDaemon().pid;
+      },
+    },
+    wrap: (argv, { stream, options = [] } = {}) => [
+      ...[sbx, 'exec', ...(stream ? ['--stream'] : []), ...options],
+      ...['bench', '--', ...argv],
+    ],
   };
 }
 

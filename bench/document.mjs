@@ -29,6 +29,15 @@ How it is measured:
   1,000 turns, or of what 20 s allow. Each stream writes as fast as it can, so the load differs: the sums are shown.
 - (h), (i) go through \`sbx rsh\`, and are compared with the same through ssh to an sshd of this run on the loopback.
   The destination is empty each time. The repository is one commit of 2,000 random files in one pack.
+- (j) to (l) compare sbx with itself, in turns as above. (j) has \`--reconnect-grace 0s\` beside it, with which no client
+  comes back after a cut: it keeps nothing of what it has sent.
+- (k) is from the start of \`sbx exec -d\` to the end of \`sbx wait\`: what is in the log then are the last 64 MiB.
+- (l) has the same number of bytes beside it, attached, from \`head\`; both to the same pipe.
+- (m) A proxy of the benchmark's own on the way to the daemon's socket cuts all connections, while the command writes a
+  line with the time each millisecond. From the order to cut to the first line that was written when all were cut.
+- (n) What the daemon has resident (VmRSS), each from a daemon that was just started and knows of no exec. Running:
+  \`cat /dev/zero\`, whose readers read nothing, so that its window is full. Finished: \`true\`, 20 at a time, through the
+  API.
 `;
   return format(text, { parser: 'markdown' });
 }

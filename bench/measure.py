@@ -133,17 +133,22 @@ class Loop:
             self.take_turn()
         return [self.take_turn() for _ in range(count)]
 
+    def close(self):
+        finish(self.child)
+
 
 def take_turns(loop, order):
     return loop.take_turns(order["block"], order["warmUp"])
 
 
+def status(pid, key):
+    """A size of a process, in MiB."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key + ":"))
+
+
 # (f)
 def take_memory(argv, order, processes):
-    def status(pid, key):
-        with open(f"/proc/{pid}/status") as file:
-            return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key + ":"))
-
     idle_child = start(order["idle"], stdout=PIPE)
     time.sleep(order["settle"])
     idle = {name: status(pid, "VmRSS") for name, pid in processes.items()}
@@ -237,6 +242,86 @@ def take_transfer(argv, order):
     return [order["amount"] / (time.perf_counter() - begin)]
 
 
+# (k): the command prints nothing, and its end is that of the exec
+def take_detached(argv, order):
+    begin = time.perf_counter()
+    finish(start(argv, stdout=DEVNULL))
+    return [order["size"] / MIB / (time.perf_counter() - begin)]
+
+
+# (m)
+class Flow:
+    """Lines with the times at which they were written, through a proxy that cuts its connections when it is told to."""
+
+    def __init__(self, argv, proxy):
+        self.proxy = start(proxy, stdin=PIPE, stdout=PIPE)
+        self.expect(b"ready\n")
+        self.child = start(argv, stdout=PIPE)
+        self.rest = b""
+        self.read_until(0)
+
+    def expect(self, words):
+        if (answer := self.proxy.stdout.readline()) != words:
+            raise Failure(f"the proxy says {answer!r}")
+
+    def read_until(self, moment):
+        """Reads on to a line that was written after that moment, in nanoseconds; when it came, in seconds."""
+        while True:
+            piece = os.read(self.child.stdout.fileno(), 65536)
+            if not piece:
+                raise Failure("the output ended at a cut")
+            arrival = time.monotonic()
+            *lines, self.rest = (self.rest + piece).split(b"\n")
+            if any(int(line) > moment for line in lines):
+                return arrival
+
+    def cut(self):
+        begin = time.monotonic()
+        os.write(self.proxy.stdin.fileno(), b"cut\n")
+        self.expect(b"cut\n")
+        return self.read_until(time.monotonic_ns()) - begin
+
+    def take_cuts(self, count, pause):
+        samples = []
+        for _ in range(count):
+            end = time.monotonic() + pause
+            while self.read_until(0) < end:
+                pass
+            samples.append(self.cut())
+        return samples
+
+    def close(self):
+        finish(self.child, kill=True)  # it would not end by itself
+        finish(self.proxy)
+
+
+# (n)
+def take_held(argv, order):
+    def read_settled():
+        time.sleep(order["settle"])
+        return status(order["processes"]["daemon"], "VmRSS")
+
+    finish(start(order["idle"]))
+    idle = read_settled()
+    children = [start(argv, stdout=PIPE)]
+    one = read_settled()
+    children += [start(argv, stdout=PIPE) for _ in range(order["count"] - 1)]
+    time.sleep(order["settle"] * 2)  # until all of them have started
+    every = read_settled()
+    for child in children:
+        finish(child, kill=True)
+    return [{"count": order["count"], "idle": idle, "one": one, "all": every}]
+
+
+# (n)
+def take_finished(argv, order):
+    daemon = order["processes"]["daemon"]
+    idle = status(daemon, "VmRSS")
+    finish(start(argv))
+    time.sleep(order["settle"])
+    return [{"idle": idle, "after": status(daemon, "VmRSS")}]
+
+
 def take_all(order):
     commands = order["commands"]
     samples = {name: [] for name in commands}
@@ -251,18 +336,26 @@ def take_all(order):
         "memory": lambda argv, each: take_memory(argv, each, each["processes"]),
         "busy": take_busy,
         "transfer": take_transfer,
+        "detached": take_detached,
+        "resume": lambda argv, each: (loops.get(name) or open_flow(argv, each)).take_cuts(each["block"], each["pause"]),
+        "held": take_held,
+        "finished": take_finished,
     }
 
     def open_loop(argv):
         loops[name] = Loop(argv)
         return loops[name]
 
-    take = takes[order["take"]]
+    def open_flow(argv, each):
+        loops[name] = Flow(argv, each["proxy"])
+        return loops[name]
+
     for round_number in range(-order["unrecorded"], order["rounds"]):
         names = [name for name in commands if name not in failures]
         shift = round_number % len(names) if names else 0
         for name in names[shift:] + names[:shift]:
             signal.alarm(SAMPLE_LIMIT_S)
+            take = takes[commands[name].get("take", order["take"])]
             try:
                 taken = take(commands[name]["argv"], {**order, **commands[name]})
                 if round_number >= 0:
@@ -275,7 +368,7 @@ def take_all(order):
             signal.alarm(0)
             started.clear()
     for name in loops.keys() - failures.keys():
-        finish(loops[name].child)
+        loops[name].close()
     return {"samples": samples, "failures": failures}
 
 

@@ -1,21 +1,9 @@
 /** What is measured: the command each contender runs, how often, and what issue and docs ask of the figure. */
 
-const python = '/usr/bin/python3';
+import { countBytes, python, replyLoop } from './children.mjs';
+import { lastingMeasures } from './lasting-measures.mjs';
+
 const MIB = 1024 ** 2;
-
-/** Answers each line with one, as a tool that an agent talks to does. */
-const replyLoop = [
-  'import sys, json',
-  'for line in sys.stdin:',
-  '    print(json.dumps({"n": json.loads(line)["n"], "reply": "a line of about the same length as the request"}), flush=True)',
-].join('\n');
-
-const countBytes = [
-  'import os',
-  'total, buffer = 0, bytearray(131072)',
-  'while count := os.readv(0, [buffer]): total += count',
-  'print(total)',
-].join('\n');
 
 /** Beyond any pipe, and beyond what compresses: read sixteen times over, it makes a GiB. */
 const noise = { name: 'noise', size: 64 * MIB };
@@ -30,6 +18,10 @@ const noise = { name: 'noise', size: 64 * MIB };
  * @property {string} [reference] the contender that the ratio is to; docker exec, where none is named
  * @property {number} [median] what that ratio is to be
  * @property {number} [p99]
+ * @property {boolean} [hasP99] to be shown, also where nothing is asked of it
+ * @property {number} [growth] in MiB, what memory is to stay below
+ * @property {Record<string, string>} [forms] where ways to use sbx are compared: their titles, that of `sbx` first;
+ *   `commands` gives the commands by the same names
  * @property {(order: object) => string[]} [prepareHere] what makes its files on this side, in `order.here`
  * @property {(wrap: Wrap, dir: string, order: object) => string[]} [prepare] what makes them on the other
  * @property {(wrap: Wrap, dir: string, order: object) => object} commands
@@ -190,6 +182,7 @@ export const measures = {
       ],
     }),
   },
+  ...lastingMeasures,
 };
 
 /** What the transfers through a remote shell have in common: they are compared with ssh. */

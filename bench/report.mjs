@@ -20,13 +20,17 @@ export function toRows(measure, titles, { samples, failures }) {
 
 function toEntries(measure, subject) {
   if (measure.take === 'memory') return toMemoryEntries(measure, subject);
+  if (measure.take === 'held')
+    return subject.samples[subject.name].map((sample) => toHeldEntry(subject, sample));
+  if (measure.take === 'finished')
+    return subject.samples[subject.name].map((sample) => toFinishedEntry(measure, subject, sample));
   if (measure.take === 'busy') return [toBusyEntry(measure, subject)];
   return [toEntry(measure, subject.samples[subject.name], subject)];
 }
 
 function toEntry(measure, own, { name, title, samples, failures, others = samples }) {
   const show = (value) => `${round(value * measure.scale)} ${measure.unit}`;
-  const hasP99 = measure.p99 !== undefined;
+  const hasP99 = measure.hasP99 ?? measure.p99 !== undefined;
   const entry = { title, median: show(median(own)), p99: hasP99 ? show(percentile(own, 0.99)) : '' };
   const { reference = 'docker' } = measure;
   const its = reference in failures ? undefined : others[reference];
@@ -60,8 +64,24 @@ function toBusyEntry(measure, subject) {
   return toEntry(measure, turnsOf(takes), { ...subject, title, others });
 }
 
+function toHeldEntry({ title }, { count, idle, one, all }) {
+  const each = (all - idle) / count;
+  return {
+    title: `${title}, daemon`,
+    median: `${idle.toFixed(1)} MiB idle, ${grow(one - idle)} with one, ${grow(all - idle)} with ${count}: ${grow(each)} each`,
+  };
+}
+
+function toFinishedEntry({ growth }, { title }, { idle, after }) {
+  return {
+    title: `${title}, daemon`,
+    median: `${idle.toFixed(1)} MiB before, ${grow(after - idle)} after`,
+    target: `< +${growth} MiB`,
+    met: after - idle < growth ? 'yes' : 'no',
+  };
+}
+
 function toMemoryEntries(measure, { name, title, samples }) {
-  const grow = (size) => `${size < 0 ? '−' : '+'}${Math.abs(size).toFixed(1)}`;
   return samples[name].map(({ process, idle, asleep, awake }) => ({
     title: `${title}, ${process}`,
     median: `${idle.toFixed(1)} MiB idle, ${grow(asleep - idle)} asleep, ${grow(awake - idle)} until all is read`,
@@ -72,6 +92,7 @@ function toMemoryEntries(measure, { name, title, samples }) {
   }));
 }
 
+const grow = (size) => `${size < 0 ? '−' : '+'}${Math.abs(size).toFixed(1)}`;
 const round = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
 /** @param {string[][]} rows */

@@ -48,7 +48,7 @@ try {
 async function main({ values: options, positionals }) {
   const chosen = chooseMeasures(positionals);
   const load = loadavg()[0].toFixed(1);
-  const contenders = await openContenders(options.only?.split(',') ?? Object.keys(openers));
+  const contenders = await openContenders(options.only?.split(',') ?? findContenders(chosen));
   const titles = Object.fromEntries(
     Object.entries(contenders.found).map(([name, { title }]) => [name, title]),
   );
@@ -56,7 +56,7 @@ async function main({ values: options, positionals }) {
   const rows = {};
   for (const name of [...chosen].sort(memoryFirst)) {
     results[name] = await takeMeasure(name, { ...contenders, isQuick: options.quick });
-    rows[name] = toRows(measures[name], titles, results[name]);
+    rows[name] = toRows(measures[name], measures[name].forms ?? titles, results[name]);
     console.log(`${toTable(rows[name])}\n`);
   }
   const table = toTable(chosen.flatMap((name) => rows[name]));
@@ -81,6 +81,13 @@ function chooseMeasures(names) {
   }
   return all.filter(
     (name) => names.length === 0 || names.includes(name) || names.includes(measures[name].letter),
+  );
+}
+
+/** Those that any of the measures compares. */
+function findContenders(chosen) {
+  return Object.keys(openers).filter((name) =>
+    chosen.some((each) => measures[each].only?.includes(name) ?? true),
   );
 }
 
@@ -115,9 +122,12 @@ async function takeMeasure(name, { found, env, isQuick }) {
   const commands = {};
   const here = { here: env.HOME };
   if (measure.prepareHere !== undefined) await runDriver(measure.prepareHere(here), env);
-  for (const [each, { wrap, dir, remote, processes = {}, sweep = [] }] of those) {
-    if (measure.prepare !== undefined) await runDriver(measure.prepare(wrap, dir), env);
-    commands[each] = { ...measure.commands(wrap, dir, { ...order, ...here, ...remote }), processes, sweep };
+  for (const [each, { wrap, dir, remote, own, processes = {}, sweep = [] }] of those) {
+    const all = { ...order, ...here, ...remote, ...own };
+    if (measure.prepare !== undefined) await runDriver(measure.prepare(wrap, dir, all), env);
+    const given = measure.commands(wrap, dir, all);
+    for (const [form, command] of Object.entries(measure.forms === undefined ? { [each]: given } : given))
+      commands[form] = { ...command, processes, sweep };
   }
   say(`measuring (${measure.letter}) ${measure.title}`);
   const spec = JSON.stringify({ take: measure.take, commands, ...order });

@@ -36,10 +36,17 @@ export class EndedRecords {
   load(): void {
     const records = readRecords(this.#options.directory) as { name: string; record: ExecRecord | null }[];
     records.sort((a, b) => endOf(a.record) - endOf(b.record));
+    const owners = new Set<string>();
     for (const { name, record } of records) {
-      if (record === null) this.#deleteFiles(name);
-      else this.keep(hasEnded(record) ? record : this.#markLost(record));
+      if (record === null) {
+        this.#deleteFiles(name);
+        continue;
+      }
+      this.#records.set(record.id, hasEnded(record) ? record : this.#markLost(record));
+      owners.add(record.owner);
     }
+    // Once for all of them: looking at all for each takes seconds where there are many.
+    for (const owner of owners) this.#forget(owner);
   }
 
   has(id: string): boolean {

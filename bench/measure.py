@@ -297,17 +297,18 @@ class Flow:
 
 # (n)
 def take_held(argv, order):
-    def read_settled():
+    children = []
+
+    def read_with(count):
+        while len(children) < count:
+            children.append(start(argv, stdout=PIPE))
+        for child in children:
+            os.read(child.stdout.fileno(), 1)  # it has started
         time.sleep(order["settle"])
         return status(order["processes"]["daemon"], "VmRSS")
 
     finish(start(order["idle"]))
-    idle = read_settled()
-    children = [start(argv, stdout=PIPE)]
-    one = read_settled()
-    children += [start(argv, stdout=PIPE) for _ in range(order["count"] - 1)]
-    time.sleep(order["settle"] * 2)  # until all of them have started
-    every = read_settled()
+    idle, one, every = (read_with(count) for count in (0, 1, order["count"]))
     for child in children:
         finish(child, kill=True)
     return [{"count": order["count"], "idle": idle, "one": one, "all": every}]

@@ -87,6 +87,7 @@ export const PAGES = {
       'With --json one object is printed when the command has ended: id, sandbox, exit ({"code": N}, {"signal": "KILL"} or null), reason, status, error, bytes, duration_ms, drain_truncated, and stdout and stderr, each {"text": ...} where all of it is valid UTF-8, else {"base64": ...}. The exit status is as without it. Errors, also in the words of the command line, are in this object and not on stderr.',
       'With --stream --json an event is printed a line: started first; stdout and stderr with the offset of their bytes in the stream, the time, and text or base64; last and once exit, or error. When our stdout is closed both streams of the command are.',
       'With --json-input stdin is requests, a JSON object a line: {"stdin": "text"}, {"stdin_base64": "..."}, {"eof": true}, {"signal": "TERM"}. They are obeyed in their order, and read no further than the command takes its stdin; so a signal waits behind input that is not read, while one that is sent to sbx itself does not. Signals may follow the end of stdin. A line that is no request, or is longer than 16 MiB, is answered with the event input_error and its line number, and the exec goes on; stdin_closed says that the command can read no more.',
+      'With --detach --json the object has id and sandbox; a command that cannot be started is an object with error, and the status as without it.',
       'The package has the JSON Schema of all this, docs/sbx.schema.json.',
       'Durations look like 500ms, 30s, 5m or 2h. Sizes look like 500k, 64MiB or 1G.',
     ],
@@ -141,6 +142,7 @@ export const PAGES = {
   logs: {
     description: [
       'Without --follow it prints what there is and ends. A log has a most that it keeps (--log-size of sbx exec); where older output was dropped, a line on stderr says how many bytes.',
+      'With --json an event is printed a line, on stdout alone: stdout and stderr with the offset of their bytes in the stream, the time, and text or base64; gap, with stream, from and to, where bytes were dropped; last, error where something failed.',
       'With --tail or --since whole lines count, by the time at which their first byte came. Lines of both streams are printed as they come, in the order within a stream; where both go to one pipe whose reader is slow, lines of one may come before those of the other.',
     ],
     statuses: [
@@ -160,6 +162,7 @@ export const PAGES = {
     description: [
       'Any number of clients may watch an exec; one at a time is its owner client. Who only watches forwards nothing: a signal or a closed stdout ends the watching, and the exec goes on. A watcher that falls behind misses bytes, and a line on stderr says how many.',
       'An exec that was started with --detach has no owner client, so that the first sbx attach becomes it; when it leaves, the exec goes on.',
+      'With --json the events are those of sbx exec --stream --json. The first is attached, with owner and the offsets at which the streams begin; gap says where a watcher misses bytes, and taken that another client has become the owner.',
     ],
     statuses: 'exec',
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
@@ -175,7 +178,10 @@ export const PAGES = {
     seeAlso: ['exec', 'logs', 'wait'],
   },
   wait: {
-    description: ['A signal ends the waiting, not the exec.'],
+    description: [
+      'A signal ends the waiting, not the exec.',
+      'With --json one object is printed: id, sandbox, exit, reason, status and error, as by sbx exec --json. Where there is no such exec it has error alone.',
+    ],
     statuses: 'exec',
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,

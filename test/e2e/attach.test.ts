@@ -3,6 +3,7 @@ import { ByteReader } from '../support/byte-reader.ts';
 import { release, startDetachedShell, toWait } from '../support/detached.ts';
 import { makeMark, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
+import { parseLine } from '../support/json-schema.ts';
 import { runShell } from '../support/shell.ts';
 
 let home: Home;
@@ -161,14 +162,14 @@ describe('sbx wait', () => {
   it('tells the status of one that ended before, whoever ran it', async () => {
     await home.run(['exec', sandbox, 'sh', '-c', 'exit 42']);
     const { stdout } = await home.run(['ps', '--all', '--json', sandbox]);
-    const { id } = (JSON.parse(String(stdout)) as { id: string }[]).at(-1)!;
+    const { id } = parseLine(stdout, 'execs').execs.at(-1)!;
     expect(await home.run(['wait', id])).toMatchObject({ stdout: '', stderr: '', exitCode: 42 });
   });
 
   it('tells why one did not start', async () => {
     await home.run(['exec', sandbox, 'no-such-command']);
     const { stdout } = await home.run(['ps', '--all', '--json', sandbox]);
-    const { id } = (JSON.parse(String(stdout)) as { id: string }[]).at(-1)!;
+    const { id } = parseLine(stdout, 'execs').execs.at(-1)!;
     const { stderr, exitCode } = await home.run(['wait', id]);
     expect(exitCode).toBe(127);
     expect(stderr).toMatch(/^sbx: .*no-such-command/);

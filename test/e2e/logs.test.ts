@@ -3,6 +3,7 @@ import { ByteReader } from '../support/byte-reader.ts';
 import { release, startDetachedShell, toBuffer, toWait } from '../support/detached.ts';
 import { makeMark, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
+import { parseLine } from '../support/json-schema.ts';
 import { runShell } from '../support/shell.ts';
 
 let home: Home;
@@ -95,7 +96,7 @@ describe('the log of an exec that has ended', () => {
   ])('of an attached exec $how is not kept, and this is said', async ({ id: command }) => {
     await home.run(['exec', sandbox, command ?? 'no-such-command']);
     const { stdout: list } = await home.run(['ps', '--all', '--json', sandbox]);
-    const { id } = (JSON.parse(String(list)) as { id: string }[]).at(-1)!;
+    const { id } = parseLine(list, 'execs').execs.at(-1)!;
     const { stdout, stderr, exitCode } = await logs(id);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
     expect(stderr).toMatch(/^sbx: .*is not kept\nsbx: hint: .*--detach or --log\n$/);
@@ -105,7 +106,7 @@ describe('the log of an exec that has ended', () => {
     const run = await home.run(['exec', '--log', sandbox, '--', 'sh', '-c', 'echo out; echo err >&2']);
     expect(run).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 });
     const { stdout: list } = await home.run(['ps', '--all', '--json', sandbox]);
-    const { id } = (JSON.parse(String(list)) as { id: string }[]).at(-1)!;
+    const { id } = parseLine(list, 'execs').execs.at(-1)!;
     expect(await logs(id)).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 0 });
   });
 });

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { routes, type ExecRecord } from '../../src/protocol/api.ts';
+import { routes } from '../../src/protocol/api.ts';
 import { callApi } from '../support/api.ts';
 import { startDetachedShell } from '../support/detached.ts';
 import { openHome, type Home } from '../support/home.ts';
+import { parseLine } from '../support/json-schema.ts';
 
 let home: Home;
 
@@ -38,9 +39,10 @@ describe('sbx ps', () => {
       [ended.slice(0, 8), 'one', 'exited', expect.any(String), '3', expect.stringContaining('sh -c $')],
       [expect.any(String), 'one', 'failed', expect.any(String), '127', 'no-such-command'],
     ]);
-    const records = JSON.parse(await ps('--all', '--json', 'one')) as ExecRecord[];
+    const records = parseLine(await ps('--all', '--json', 'one'), 'execs').execs;
     expect(records.map(({ state }) => state)).toEqual(['running', 'exited', 'failed']);
     expect(records[1]).toMatchObject({ id: ended, exit: { code: 3 }, detached: true, log: true });
+    expect(parseLine(await ps('--all', '--json'), 'execs').execs).toHaveLength(4);
     await home.run(['kill', running, other]);
   });
 

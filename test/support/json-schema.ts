@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'vitest';
+import type { ExecRecord } from '../../src/protocol/api.ts';
 
 const URN = 'urn:sbx:json:1';
 const schema = JSON.parse(
@@ -12,7 +13,19 @@ ajv.addSchema(schema);
 
 /** The forms that have a definition in the schema. */
 export type Form =
-  'exec' | 'execEvent' | 'request' | 'sandboxes' | 'sandbox' | 'version' | 'doctor' | 'daemon' | 'failure';
+  | 'exec'
+  | 'execEvent'
+  | 'logEvent'
+  | 'detached'
+  | 'ended'
+  | 'execs'
+  | 'request'
+  | 'sandboxes'
+  | 'sandbox'
+  | 'version'
+  | 'doctor'
+  | 'daemon'
+  | 'failure';
 
 /** What was printed, after the schema has found no fault in it: who reads a member knows that its form has it. */
 export interface Json {
@@ -27,6 +40,9 @@ export interface Json {
   readonly bytes: { readonly stdout: number; readonly stderr: number };
   readonly stdout: Payload;
   readonly pid: number;
+  readonly id: string;
+  readonly from: { readonly stdout: number; readonly stderr: number };
+  readonly execs: readonly ExecRecord[];
   readonly findings: readonly { readonly subject: string }[];
 }
 

@@ -5,6 +5,8 @@ import type { Context } from '../context.ts';
 import { findExec, hasEnded } from '../exec/find-exec.ts';
 import { runPlan } from '../exec/exec-run.ts';
 import { openPlainForm } from '../exec/plain-output.ts';
+import { findErrorForm as findPlainForm, type ErrorForm } from '../json/error-form.ts';
+import { toErrorEvent } from '../json/exec-error-form.ts';
 import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
@@ -13,12 +15,14 @@ export interface AttachOptions extends HostFlag {
   readonly from: ReadFrom;
   readonly takes: boolean;
   readonly hasStdin: boolean;
+  readonly isJson: boolean;
 }
 
 interface Flags extends HostFlag {
   from?: ReadFrom;
   take?: true;
   stdin: boolean;
+  json?: true;
 }
 
 export function createAttachCommand(): Command {
@@ -30,7 +34,8 @@ export function createAttachCommand(): Command {
     .argument('<exec>', 'id, or its first 8 characters or more')
     .option('--from <place>', 'start, now, or a position in bytes of output (default: now)', parseFrom)
     .option('--take', 'become the owner client also where there is another')
-    .option('-n, --no-stdin', 'do not forward stdin');
+    .option('-n, --no-stdin', 'do not forward stdin')
+    .option('--json', 'print JSON on stdout, an event a line');
   return addHostOption(command);
 }
 
@@ -42,7 +47,13 @@ export function parseAttach(args: readonly string[]): AttachOptions {
     from: flags.from ?? 'now',
     takes: flags.take ?? false,
     hasStdin: flags.stdin,
+    isJson: flags.json ?? false,
   };
+}
+
+/** With JSON an error is an event, as all else is. */
+export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
+  return findPlainForm(args) && toErrorEvent;
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
@@ -50,7 +61,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 }
 
 async function runAttach(options: AttachOptions, context: Context): Promise<number> {
-  const { from, takes, hasStdin } = options;
+  const { from, takes, hasStdin, isJson } = options;
+  const openForm = isJson ? (await import('../json/exec-form.ts')).openAttachedForm : openPlainForm;
   let hasOwner = true;
   return runPlan(
     {
@@ -62,9 +74,10 @@ async function runAttach(options: AttachOptions, context: Context): Promise<numb
       },
       isStreaming: true,
       hasStdin,
-      openForm: openPlainForm,
+      openForm,
+      isQuiet: isJson,
       onWatching: () => {
-        if (!hasStdin || !hasOwner || context.closedDescriptors.has(0)) return;
+        if (isJson || !hasStdin || !hasOwner || context.closedDescriptors.has(0)) return;
         context.say(`watching: ${options.exec} has an owner; --take takes it over`);
       },
     },

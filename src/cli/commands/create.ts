@@ -7,6 +7,7 @@ import { SbxError } from '../../protocol/errors.ts';
 import { parseSandboxName } from '../../protocol/names.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
+import { printJson } from '../json/print-json.ts';
 import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
@@ -14,6 +15,7 @@ export interface CreateOptions {
   readonly request: CreateSandboxRequest;
   readonly runtime: string | undefined;
   readonly host: ServerAddress | undefined;
+  readonly isJson: boolean;
 }
 
 interface Flags extends HostFlag {
@@ -21,6 +23,7 @@ interface Flags extends HostFlag {
   ttl?: number;
   network?: Network;
   runtime?: string;
+  json?: true;
 }
 
 export function createCreateCommand(): Command {
@@ -33,7 +36,8 @@ export function createCreateCommand(): Command {
     .option('--label <K=V>', 'attach a label', (value: string, before: string[]) => [...before, value], [])
     .option('--ttl <duration>', 'remove it when it is this old', parseDuration)
     .addOption(new Option('--network <mode>', 'network inside (default: none)').choices(['none', 'host']))
-    .option('--runtime <name>', 'OCI runtime for the daemon to use: crun, runc or a path');
+    .option('--runtime <name>', 'OCI runtime for the daemon to use: crun, runc or a path')
+    .option('--json', 'print one JSON object, as sbx inspect does');
   return addHostOption(command);
 }
 
@@ -49,13 +53,15 @@ export function parseCreate(args: readonly string[]): CreateOptions {
     },
     runtime: flags.runtime,
     host: flags.host,
+    isJson: flags.json ?? false,
   };
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { request, ...choice } = parseCreate(args);
-  const { name } = await withConnection(context, choice, (connection) => createSandbox(connection, request));
-  await context.print(`${name}\n`);
+  const { request, isJson, ...choice } = parseCreate(args);
+  const sandbox = await withConnection(context, choice, (connection) => createSandbox(connection, request));
+  if (isJson) await printJson(context, { ...sandbox });
+  else await context.print(`${sandbox.name}\n`);
   return 0;
 }
 

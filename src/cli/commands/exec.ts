@@ -8,7 +8,7 @@ import { listTypedOptions, splitExecArgv, type OptionShape } from '../argv.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import { runExec } from '../exec/run-exec.ts';
-import type { ErrorForm } from '../json/error-form.ts';
+import { toErrorObject, type ErrorForm } from '../json/error-form.ts';
 import { toErrorEvent, toFailedExec } from '../json/exec-error-form.ts';
 import { reportError } from '../report-error.ts';
 import { resolveEnvironment } from '../options/environment.ts';
@@ -45,7 +45,6 @@ interface Flags extends LastingFlags, HostFlag {
   interactive?: true;
   stdin: boolean;
   json?: true;
-  jsonInput?: true;
   env: string[];
   envFile: string[];
   workdir?: string;
@@ -69,7 +68,10 @@ export function createExecCommand(): Command {
     .option('--stream', 'forward stdin and print output chunk by chunk, as it arrives')
     .option('-i, --interactive', 'the same as --stream')
     .option('-n, --no-stdin', "the command's stdin is /dev/null")
-    .option('--json', 'print one JSON object at the end; with --stream, an event a line')
+    .option(
+      '--json',
+      'print one JSON object at the end; with --stream, an event a line; with --detach, the id',
+    )
     .option('--json-input', 'read requests from stdin, a JSON object a line (with --stream --json)')
     .option('-e, --env <K=V>', "set a variable; a bare K copies the caller's value", collect, [])
     .option('--env-file <file>', 'read variables from a file, a line each', collect, [])
@@ -93,6 +95,7 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
   requireUtf8Arguments(args);
   const { flags } = parseWords<Flags>(command, split.options);
   if (split.command.length === 0) throw noCommand(split.sandbox);
+  const lasting = toLasting(flags);
   requireJsonInputFits(flags);
   return {
     sandbox: split.sandbox,
@@ -106,7 +109,7 @@ export function parseExec(args: readonly string[], context: Context): ExecOption
     user: flags.user,
     timeoutMs: flags.timeout,
     killAfterMs: flags.killAfter,
-    lasting: toLasting(flags),
+    lasting,
     isQuiet: flags.quiet ?? false,
     network: flags.network,
     runtime: flags.runtime,
@@ -127,7 +130,9 @@ export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
   if (!args.some((word) => word.startsWith('--json'))) return undefined;
   const typed = listTypedOptions(args, toShapes(createExecCommand()));
   if (!typed.has('--json')) return undefined;
-  return ['--stream', '--interactive', '-i'].some((name) => typed.has(name)) ? toErrorEvent : toFailedExec;
+  const isAny = (...names: string[]): boolean => names.some((name) => typed.has(name));
+  if (isAny('--detach', '-d')) return toErrorObject;
+  return isAny('--stream', '--interactive', '-i') ? toErrorEvent : toFailedExec;
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
@@ -136,15 +141,15 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 
 /** Runs what was parsed; for every command that is an exec in the end. */
 export async function runExecCommand(options: ExecOptions, context: Context): Promise<number> {
-  const runOptions = options.lasting.isDetached
-    ? (await import('../exec/run-detached.ts')).runDetached
-    : runExec;
+  const { isDetached } = options.lasting;
+  const runOptions = isDetached ? (await import('../exec/run-detached.ts')).runDetached : runExec;
   const openTransport = (): Promise<Transport> => connect(context, options);
   try {
     return await runOptions({ id: makeUuid(), ...options }, { context, openTransport });
   } catch (error) {
-    // With JSON, what could be told on stdout has been told there.
-    return reportError(error, { ...context, errorForm: undefined }, { hints: !options.isQuiet });
+    // With JSON, what could be told on stdout of an exec that was followed has been told there.
+    const told = isDetached ? context : { ...context, errorForm: undefined };
+    return reportError(error, told, { hints: !options.isQuiet });
   }
 }
 

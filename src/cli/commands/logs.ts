@@ -1,18 +1,23 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { ReadFrom } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS } from '../../protocol/events.ts';
 import type { Context } from '../context.ts';
+import type { ExecOutputOptions } from '../exec/exec-output.ts';
 import { runPlan } from '../exec/exec-run.ts';
 import { findExec, type FoundExec } from '../exec/find-exec.ts';
 import { findTail } from '../logs/find-tail.ts';
 import { LogOutput, type LogForm } from '../logs/log-output.ts';
+import type { LogPlace } from '../logs/log-place.ts';
 import { parseSince } from '../logs/parse-since.ts';
+import { findErrorForm as findPlainForm, type ErrorForm } from '../json/error-form.ts';
+import { toErrorEvent } from '../json/exec-error-form.ts';
 import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
-export interface LogsOptions extends LogForm, HostFlag {
+export interface LogsOptions extends Omit<LogForm, 'openPlace'>, HostFlag {
   readonly exec: string;
+  readonly form: 'plain' | 'stamped' | 'json';
   /** How many of the last lines; undefined for all. */
   readonly tail: number | undefined;
 }
@@ -24,6 +29,7 @@ interface Flags extends HostFlag {
   timestamps?: true;
   stdout?: true;
   stderr?: true;
+  json?: true;
 }
 
 /** The beginning of each is kept in memory. */
@@ -47,7 +53,8 @@ export function createLogsCommand(): Command {
     )
     .option('-t, --timestamps', 'put before each line the time at which it came')
     .option('--stdout', 'only stdout, unless --stderr is there too')
-    .option('--stderr', 'only stderr, unless --stdout is there too');
+    .option('--stderr', 'only stderr, unless --stdout is there too')
+    .addOption(new Option('--json', 'print JSON on stdout, an event a line').conflicts('timestamps'));
   return addHostOption(command);
 }
 
@@ -61,8 +68,13 @@ export function parseLogs(args: readonly string[]): LogsOptions {
     isFollowing: flags.follow ?? false,
     tail: flags.tail,
     since: flags.since,
-    hasTimestamps: flags.timestamps ?? false,
+    form: flags.json ? 'json' : flags.timestamps ? 'stamped' : 'plain',
   };
+}
+
+/** With JSON an error is an event, as all else is. */
+export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
+  return findPlainForm(args) && toErrorEvent;
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
@@ -78,6 +90,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 }
 
 async function runLogs(options: LogsOptions, context: Context): Promise<number> {
+  const openPlace = await loadPlace(options);
   return runPlan(
     {
       isNew: false,
@@ -90,10 +103,20 @@ async function runLogs(options: LogsOptions, context: Context): Promise<number> 
       },
       isStreaming: true,
       hasStdin: false,
-      openForm: (output) => ({ output: new LogOutput(output, options) }),
+      openForm: (output) => ({ output: new LogOutput(output, { ...options, openPlace }) }),
+      isQuiet: options.form === 'json',
     },
     context,
   );
+}
+
+async function loadPlace({ form }: LogsOptions): Promise<(output: ExecOutputOptions) => LogPlace> {
+  if (form === 'json') {
+    const { LogEvents } = await import('../json/log-events.ts');
+    return (output) => new LogEvents(output);
+  }
+  const { LogLines } = await import('../logs/log-lines.ts');
+  return (output) => new LogLines(output, { hasTimestamps: form === 'stamped' });
 }
 
 async function findBeginning(

@@ -5,6 +5,7 @@ import { parseErrorBody } from '../../protocol/errors.ts';
 import { SBX_FAILED, toExitStatus } from '../../protocol/exit.ts';
 import { withConnection } from '../connect.ts';
 import type { Context } from '../context.ts';
+import { printJson } from '../json/print-json.ts';
 import { addHostOption, toHost, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 import { formatCommandWords } from '../output/command-words.ts';
@@ -32,7 +33,7 @@ export function createPsCommand(): Command {
     .argument('[sandbox]', 'only those in this sandbox, a name or an id')
     .option('-a, --all', 'also those that have ended')
     .option('-q, --quiet', 'ids only')
-    .addOption(new Option('--json', 'print the records, as one JSON array').conflicts('quiet'));
+    .addOption(new Option('--json', 'print one JSON object with the records').conflicts('quiet'));
   return addHostOption(command);
 }
 
@@ -48,15 +49,12 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   const execs = await withConnection(context, options, (connection) =>
     listExecs(connection, { active: !hasAll, sandbox }),
   );
-  await context.print(FORMATS[form](execs.toSorted((a, b) => a.created.localeCompare(b.created))));
+  const sorted = execs.toSorted((a, b) => a.created.localeCompare(b.created));
+  if (form === 'json') await printJson(context, { execs: sorted });
+  else if (form === 'ids') await context.print(sorted.map(({ id }) => `${id}\n`).join(''));
+  else await context.print(formatTable(HEADER, sorted.map(toRow)));
   return 0;
 }
-
-const FORMATS: Readonly<Record<PsOptions['form'], (execs: readonly ExecRecord[]) => string>> = {
-  table: (execs) => formatTable(HEADER, execs.map(toRow)),
-  ids: (execs) => execs.map(({ id }) => `${id}\n`).join(''),
-  json: (execs) => `${JSON.stringify(execs, null, 2)}\n`,
-};
 
 function toRow(record: ExecRecord): string[] {
   const { id, sandbox, state, created, argv } = record;

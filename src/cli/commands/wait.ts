@@ -3,6 +3,7 @@ import type { Context } from '../context.ts';
 import { runPlan } from '../exec/exec-run.ts';
 import { findExec } from '../exec/find-exec.ts';
 import { SilentOutput } from '../exec/silent-output.ts';
+import { WaitObject } from '../json/wait-object.ts';
 import { addHostOption, type HostFlag } from '../options/host.ts';
 import { parseWords } from '../options/parse-options.ts';
 
@@ -12,22 +13,25 @@ export function createWaitCommand(): Command {
     .description(
       'Waits until an exec has ended, prints nothing, and exits with the status that sbx exec would have had.',
     )
-    .argument('<exec>', 'id, or its first 8 characters or more');
+    .argument('<exec>', 'id, or its first 8 characters or more')
+    .option('--json', 'print one JSON object with how it ended');
   return addHostOption(command);
 }
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const { flags, words } = parseWords<HostFlag>(createWaitCommand(), args);
+  const { flags, words } = parseWords<HostFlag & { json?: true }>(createWaitCommand(), args);
+  const { json, ...host } = flags;
   return runPlan(
     {
       isNew: false,
       open: async () => {
-        const { transport, record } = await findExec(context, { exec: words[0] as string, ...flags });
+        const { transport, record } = await findExec(context, { exec: words[0] as string, ...host });
         return { transport, opening: { attach: { id: record.id, watch: true, output: false } } };
       },
       isStreaming: true,
       hasStdin: false,
-      openForm: () => ({ output: new SilentOutput() }),
+      openForm: () => ({ output: json ? new WaitObject(context) : new SilentOutput() }),
+      isQuiet: json ?? false,
     },
     context,
   );

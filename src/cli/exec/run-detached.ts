@@ -1,6 +1,7 @@
 import { startDetached } from '../../client/api.ts';
 import { parseErrorBody } from '../../protocol/errors.ts';
 import type { ExecOptions } from '../commands/exec.ts';
+import { printJson } from '../json/print-json.ts';
 import type { RunExecTools } from './run-exec.ts';
 import { toStartRequest } from './start-request.ts';
 
@@ -16,10 +17,11 @@ export async function runDetached(
   const connection = await transport.connect();
   try {
     const stdin = options.hasStdin ? 'pipe' : 'null';
-    const { id, error } = await startDetached(connection, { ...toStartRequest(options), stdin });
+    const { id, sandbox, error } = await startDetached(connection, { ...toStartRequest(options), stdin });
     const failure = parseErrorBody(error);
     if (failure !== undefined) throw failure;
-    await context.print(`${id}\n`);
+    if (options.isJson) await printJson(context, { id, sandbox: sandbox.name });
+    else await context.print(`${id}\n`);
     return 0;
   } finally {
     connection.close();

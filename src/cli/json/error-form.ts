@@ -5,7 +5,7 @@ import { JSON_SCHEMA } from './ascii-json.ts';
 export type ErrorForm = (error: ErrorBody, status: number) => object;
 
 /** The form of every command that has none of its own. */
-const toErrorObject: ErrorForm = (error) => ({ schema: JSON_SCHEMA, error });
+export const toErrorObject: ErrorForm = (error) => ({ schema: JSON_SCHEMA, error });
 
 /**
  * The form of errors where the words ask for JSON, also where other words are wrong; undefined where they do not.

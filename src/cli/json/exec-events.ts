@@ -1,13 +1,20 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
 import type { ErrorBody } from '../../protocol/errors.ts';
-import type { ExecEvent, OutputStream, StartedEvent } from '../../protocol/events.ts';
+import type { AttachedEvent, ExecEvent, OutputStream, StartedEvent } from '../../protocol/events.ts';
 import type { Context } from '../context.ts';
 import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from '../exec/exec-output.ts';
 import { formatJsonLine, JSON_SCHEMA } from './ascii-json.ts';
-import { formatBytes } from './byte-text.ts';
 import { toEndError } from './end-error.ts';
+import { formatGapEvent, formatOutputEvent } from './event-lines.ts';
 import { toErrorEvent } from './exec-error-form.ts';
 import { JsonStdout } from './json-stdout.ts';
+
+export interface JsonEventsOptions extends ExecOutputOptions {
+  /** Our stdin is requests, and who sends them wants to know how far they are taken. */
+  readonly hasInput: boolean;
+  /** The exec was there before this run. */
+  readonly isAttached: boolean;
+}
 
 /** `--stream --json`: an event a line, each flushed; the last one, and no other, tells the end. */
 export class JsonEvents implements ExecOutput {
@@ -15,9 +22,10 @@ export class JsonEvents implements ExecOutput {
   readonly #context: Context;
   readonly #stdout: JsonStdout;
   readonly #hasInput: boolean;
-  readonly #offsets = { stdout: 0, stderr: 0 };
-  /** When the server read the bytes that come next, in milliseconds since the epoch. */
-  #time = Date.now();
+  readonly #isAttached: boolean;
+  /** Where the bytes stand that come next, and when the server read them, in milliseconds since the epoch. */
+  #next = { offset: 0, time: 0 };
+  #hasAttached = false;
   #hasStarted = false;
   #onStarted: () => void = () => undefined;
   /** Resolves when the command runs, and that was told. */
@@ -27,18 +35,37 @@ export class JsonEvents implements ExecOutput {
   #isStdinClosed = false;
   #isOver = false;
 
-  /** `hasInput`: our stdin is requests, and who sends them wants to know how far they are taken. */
-  constructor(options: ExecOutputOptions & { hasInput: boolean }) {
+  constructor(options: JsonEventsOptions) {
     this.#context = options.context;
     this.#hasInput = options.hasInput;
+    this.#isAttached = options.isAttached;
     this.#stdout = new JsonStdout(options);
     this.targets = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
   }
 
   take(event: ExecEvent): void {
-    if (event.type === 'stdout' || event.type === 'stderr') this.#time = event.time;
-    else if (event.type === 'started') this.#start(event);
-    else if (event.type === 'stdin' && event.closed) this.#closeStdin();
+    switch (event.type) {
+      case 'stdout':
+      case 'stderr':
+        this.#next = event;
+        break;
+      case 'gap':
+        this.#stdout.write(formatGapEvent(event), () => undefined);
+        break;
+      case 'attached':
+        this.#attach(event);
+        break;
+      case 'taken':
+        this.#tell({ event: 'taken' });
+        break;
+      case 'started':
+        this.#start(event);
+        break;
+      case 'stdin':
+        if (event.closed) this.#closeStdin();
+        break;
+      default:
+    }
   }
 
   /** Tells of a line of stdin that is no request; resolves when that is written. */
@@ -58,6 +85,13 @@ export class JsonEvents implements ExecOutput {
     // Nothing was kept.
   }
 
+  /** How a run that was cut off goes on is nobody's matter. */
+  #attach({ exec, sandbox, owner, from }: AttachedEvent): void {
+    if (this.#hasAttached || !this.#isAttached) return;
+    this.#hasAttached = true;
+    this.#tell({ event: 'attached', schema: JSON_SCHEMA, id: exec, sandbox, owner, from });
+  }
+
   #start({ exec, sandbox, time }: StartedEvent): void {
     if (this.#hasStarted) return;
     this.#hasStarted = true;
@@ -73,14 +107,12 @@ export class JsonEvents implements ExecOutput {
 
   #targetOf(stream: OutputStream): OutputTarget {
     return (chunk, written) => {
-      const head = `{"event":"${stream}","offset":${this.#offsets[stream]},"time":${this.#time},`;
-      this.#offsets[stream] += chunk.length;
-      this.#stdout.write(`${head}${formatBytes(chunk)}}\n`, written);
+      this.#stdout.write(formatOutputEvent(stream, { ...this.#next, bytes: chunk }), written);
     };
   }
 
   #toTerminal(end: ExecEnd, status: number): object {
-    if (!('event' in end)) return toErrorEvent(toEndError(end, this.#context), status);
+    if (!('event' in end)) return toErrorEvent(toEndError(end, this.#context, this.#hasAttached), status);
     const { exit, reason, bytes, closed, duration_ms, drain_truncated } = end.event;
     return {
       event: 'exit',

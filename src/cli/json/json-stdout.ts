@@ -43,6 +43,12 @@ export class JsonStdout {
     });
   }
 
+  /** Lets go at once, of what is not written as well. */
+  abandon(): void {
+    this.#isOver = true;
+    this.#writer.abandon();
+  }
+
   /** Flushes. @throws SbxError `output_failed` where a part was not written for another reason than a reader that left */
   async finish(): Promise<void> {
     await this.#writer.finish();

@@ -29,6 +29,7 @@ export interface LastingFlags {
   reconnectGrace?: number;
   onDisconnect?: 'kill' | 'keep';
   stream?: true;
+  jsonInput?: true;
 }
 
 export function addLastingOptions(command: Command): Command {
@@ -65,9 +66,10 @@ export function toLasting(flags: LastingFlags): Lasting {
   return { isDetached: detach, hasLog: log, logBytes: logSize, graceMs: reconnectGrace, onDisconnect };
 }
 
-function refuseWithDetach({ stream, reconnectGrace, onDisconnect }: LastingFlags): void {
-  if (stream) {
-    throw new SbxError('usage', 'The option --detach cannot be used with --stream', {
+function refuseWithDetach({ stream, jsonInput, reconnectGrace, onDisconnect }: LastingFlags): void {
+  if (stream || jsonInput) {
+    const option = stream ? '--stream' : '--json-input';
+    throw new SbxError('usage', `The option --detach cannot be used with ${option}`, {
       hint: 'For a command whose stdin waits for sbx attach, use: sbx exec -d -i',
     });
   }

@@ -83,7 +83,7 @@ export function makeExecCases(tools: ErrorTools) {
       reach: () => tools.withExec(SLEEP, async (id) => tools.toTold(await home().run(['logs', id]))),
     },
     position_expired: {
-      names: 'of stdout',
+      names: 'position 5',
       reach: () =>
         withDetached(
           home(),
@@ -104,7 +104,7 @@ export function makeExecCases(tools: ErrorTools) {
         ),
     },
     stdin_owned: {
-      names: 'owner',
+      names: 'another client owns it',
       reach: () =>
         tools.withExec(['sh', '-c', 'exec sleep 300'], async (id) => {
           const owner = home().start(['attach', '--take', id], { stdin: 'pipe' });

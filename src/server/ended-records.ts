@@ -1,3 +1,4 @@
+import { rmdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -78,7 +79,12 @@ export class EndedRecords {
 
   /** @throws SbxError `disk_full`, `state_dir_unusable` */
   openLog({ id, log_bytes: capBytes = DEFAULT_LOG_BYTES }: StartExecRequest): StoredLog {
-    return openStoredLog(this.#toLog(id), { capBytes });
+    try {
+      return openStoredLog(this.#toLog(id), { capBytes });
+    } catch (error) {
+      this.#removeEmpty(this.#toDirectory(id));
+      throw error;
+    }
   }
 
   /** Undefined where the exec has none. */
@@ -128,6 +134,14 @@ export class EndedRecords {
 
   #deleteFiles(id: string): void {
     this.#remove(this.#toDirectory(id));
+  }
+
+  #removeEmpty(path: string): void {
+    try {
+      rmdirSync(path);
+    } catch {
+      // There is something in it, or it could not be made.
+    }
   }
 
   #remove(path: string): void {

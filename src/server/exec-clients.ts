@@ -123,7 +123,10 @@ export class ExecClients {
   /** The stdin, for its owner client. @throws SbxError `stdin_owned` */
   stdinOf(client: string | undefined): ExecStdin {
     if (this.isOwnedBy(client)) return this.#stdin;
-    throw new SbxError('stdin_owned', `Cannot feed stdin of exec ${this.#options.request.id}: another client owns it`);
+    throw new SbxError(
+      'stdin_owned',
+      `Cannot feed stdin of exec ${this.#options.request.id}: another client owns it`,
+    );
   }
 
   /** False for a signal that was taken before. */

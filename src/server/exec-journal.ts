@@ -38,6 +38,8 @@ export class ExecJournal implements LogView {
   /** Offsets up to which the log on disk has been written, or has failed to be. */
   readonly #passed = { stdout: 0, stderr: 0 };
   #isStoring = false;
+  /** The last write failed, and that was told. */
+  #isFailing = false;
   #onStored: (() => void) | undefined;
   #owner: Holder | undefined;
   #isDiscarding = false;
@@ -165,19 +167,26 @@ export class ExecJournal implements LogView {
     const pieces = this.#collect();
     if (pieces.length === 0) return;
     this.#isStoring = true;
-    const proceed = (): void => {
+    const proceed = (isFailing: boolean): void => {
       this.#isStoring = false;
+      this.#isFailing = isFailing;
       for (const { stream, offset, bytes } of pieces) this.#passed[stream] = offset + bytes.length;
       this.#release();
       this.#hooks.onChange();
       if (this.#unstored === 0) this.#onStored?.();
       else this.#storeMore();
     };
-    store.append(pieces).then(proceed, (error: unknown) => {
-      // The command is not to be harmed: readers are told of the gap, and what follows may be kept again.
-      this.#hooks.log(`Output of an exec is not in its log: ${String(error)}`);
-      proceed();
-    });
+    store.append(pieces).then(
+      () => {
+        proceed(false);
+      },
+      (error: unknown) => {
+        // The command is not to be harmed: readers are told of the gap, and what follows may be kept again. Many writes
+        // may fail one after another: our own log lies on the same disk.
+        if (!this.#isFailing) this.#hooks.log(`Output of an exec is not in its log: ${String(error)}`);
+        proceed(true);
+      },
+    );
   }
 
   #collect(): LogPiece[] {

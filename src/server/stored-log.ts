@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { OUTPUT_STREAMS, type OutputStream } from '../protocol/events.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { preparePrivateDirectory } from '../state/private-directory.ts';
@@ -35,12 +37,27 @@ export function openStoredLog(directory: string, options: StoredLogOptions): Sto
 function prepareDirectory(directory: string): void {
   try {
     preparePrivateDirectory(directory, process.geteuid?.() ?? 0);
-    if (listSegments(directory)?.length === 0) return;
+    if (listSegments(directory)?.length === 0) {
+      requireRoom(directory);
+      return;
+    }
   } catch (error) {
     const { cause = error } = error as Error;
     throw toStoredError(directory, cause);
   }
   throw new SbxError('state_dir_unusable', `Cannot begin a log in ${directory}: it has one already`);
+}
+
+/** A directory can be made on a disk that is full: whether anything can be kept is known when something was. */
+function requireRoom(directory: string): void {
+  const path = join(directory, 'room');
+  try {
+    writeFileSync(path, 'x', { mode: 0o600 });
+    rmSync(path);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /**

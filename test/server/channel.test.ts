@@ -127,6 +127,11 @@ describe('a channel that says what it may not', () => {
       'Cannot write to stdin: it was ended',
     ],
     [
+      'an acknowledgement of more than there is',
+      () => frame({ type: 'ack', stdout: 1000 }),
+      'Cannot acknowledge stdout up to 1000: it has 0 bytes',
+    ],
+    [
       'an acknowledgement of nothing known',
       () => frame({ type: 'ack', stdout: -1 }),
       'ack/stdout must be >= 0',

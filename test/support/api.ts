@@ -26,7 +26,15 @@ export async function callApi(
   method: 'GET' | 'POST',
   call: { path: string; json?: unknown },
 ): Promise<ApiAnswer> {
-  const answer = await send(home, { method, ...call });
+  return toAnswer(await send(home, { method, ...call }));
+}
+
+/** Sends bytes of stdin in a body. */
+export async function sendStdin(home: Home, path: string, bytes: string): Promise<ApiAnswer> {
+  return toAnswer(await send(home, { method: 'POST', path, bytes }));
+}
+
+async function toAnswer(answer: IncomingMessage): Promise<ApiAnswer> {
   const chunks: Buffer[] = await answer.toArray();
   const text = Buffer.concat(chunks).toString();
   return { status: answer.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) };
@@ -68,17 +76,19 @@ interface Call {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly json?: unknown;
+  readonly bytes?: string;
   readonly accept?: string;
 }
 
-async function send(home: Home, { method, path, json, accept }: Call): Promise<IncomingMessage> {
+async function send(home: Home, { method, path, json, bytes, accept }: Call): Promise<IncomingMessage> {
   const headers = {
     'sbx-protocol': '1',
     ...(accept !== undefined && { accept }),
     ...(json !== undefined && { 'content-type': 'application/json' }),
+    ...(bytes !== undefined && { 'content-type': 'application/octet-stream' }),
   };
   const call = request({ socketPath: readDaemon(home).socket, method, path, headers, agent: false });
-  call.end(json === undefined ? undefined : JSON.stringify(json));
+  call.end(json === undefined ? bytes : JSON.stringify(json));
   const [answer] = (await once(call, 'response')) as [IncomingMessage];
   return answer;
 }

@@ -63,9 +63,9 @@ describe('the README', () => {
     expect(result).toMatchObject({ stdout: output, stderr: '', exitCode: 0 });
   });
 
-  it('has a pipeline, a conversation in JSON Lines, a sandbox that stays, a remote shell and an object in JSON', () => {
+  it('has a pipeline, a sandbox that stays, a remote shell, execs that last, a conversation and an object in JSON', () => {
     const languages = findExamples().map(({ language }) => language);
-    expect(languages.toSorted()).toEqual(['bash', 'bash', 'bash', 'python', 'python']);
+    expect(languages.toSorted()).toEqual(['bash', 'bash', 'bash', 'bash', 'bash', 'python', 'python']);
   });
 
   it.each([

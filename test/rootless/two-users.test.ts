@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findCaller, toSpawnOptions, type Caller } from '../support/caller.ts';
+import { startDetachedShell } from '../support/detached.ts';
 import { findGuests, makeMark } from '../support/guests.ts';
 import { openHome, SBX, type Home } from '../support/home.ts';
 import { createPlainUser, removePlainUser, toUserName } from '../support/plain-user.ts';
@@ -57,6 +58,23 @@ describe('of two users, the one', () => {
       expect(await ann.run(['ls', '-q'])).toMatchObject({ stdout: 'web\n' });
     },
   );
+
+  it("knows nothing of the other's execs, by their ids either", async () => {
+    const id = await startDetachedShell(ann, sandbox, ['echo secret; exec sleep 1000']);
+    expect(await bob.run(['ps', '--all', '-q'])).toMatchObject({ stdout: '', exitCode: 0 });
+    for (const words of [['logs'], ['attach'], ['wait'], ['kill'], ['rm', '--exec']]) {
+      const { stdout, stderr, exitCode } = await bob.run([...words, id]);
+      expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
+      expect(stderr).toContain(`There is no exec ${id}`);
+    }
+    const { socket } = readDaemon(ann);
+    const there = await bob.run(['logs', '--host', `unix://${socket}`, id]);
+    expect(there).toMatchObject({ stdout: '', exitCode: 125 });
+    expect(there.stderr).toMatch(/^sbx: .*(EACCES|permission denied).*\nsbx: hint: .+\n$/i);
+    expect(await ann.run(['logs', id])).toMatchObject({ stdout: 'secret\n', exitCode: 0 });
+    await ann.run(['kill', id]);
+    expect(await ann.run(['wait', id])).toMatchObject({ exitCode: 143 });
+  });
 
   it("does not reach the other's socket", async () => {
     const { socket } = readDaemon(ann);

@@ -102,12 +102,14 @@ describe('the words of the commands about execs', () => {
       from: 'now',
       takes: false,
       hasStdin: true,
+      isJson: false,
     });
-    expect(parseAttach(['-n', '--take', '--from', '42', 'x'])).toEqual({
+    expect(parseAttach(['-n', '--json', '--take', '--from', '42', 'x'])).toEqual({
       exec: 'x',
       from: 42,
       takes: true,
       hasStdin: false,
+      isJson: true,
     });
     expect(parseKill(['-s', 'SIGHUP', 'a', 'b'])).toEqual({
       execs: ['a', 'b'],
@@ -121,7 +123,7 @@ describe('the words of the commands about execs', () => {
       isFollowing: true,
       tail: 5,
       since: undefined,
-      hasTimestamps: true,
+      form: 'stamped',
     });
     expect(parseLogs(['x', '--stderr', '--stdout']).streams).toEqual(['stdout', 'stderr']);
   });
@@ -136,6 +138,7 @@ describe('the words of the commands about execs', () => {
     () => parsePs(['-q', '--json']),
     () => parseLogs(['--tail', '1000001', 'a']),
     () => parseLogs(['--tail', '', 'a']),
+    () => parseLogs(['-t', '--json', 'a']),
   ])('that say nothing that can be done are refused: %s', (parse) => {
     expect(parse).toThrow(failsWith('usage'));
   });

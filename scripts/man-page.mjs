@@ -1,5 +1,6 @@
 /** Man pages in roff, with the macros of man(7), from commander's commands and the texts of man-texts.mjs. */
-import { ENVIRONMENT, FILES, MAIN, OTHER_STATUSES, PAGES } from './man-texts.mjs';
+import { PAGES } from './man-command-texts.mjs';
+import { ENVIRONMENT, FILES, MAIN, OTHER_STATUSES } from './man-texts.mjs';
 
 /** `sbx(1)`: what it is, its commands, and what all of them have in common. */
 export function toMainPage(program, { version, statuses }) {
@@ -27,7 +28,7 @@ export function toMainPage(program, { version, statuses }) {
 export function toCommandPage(command, { version, statuses, program }) {
   const name = command.name();
   const page = PAGES[name];
-  if (page === undefined) throw new Error(`scripts/man-texts.mjs has no texts for sbx ${name}`);
+  if (page === undefined) throw new Error(`scripts/man-command-texts.mjs has no texts for sbx ${name}`);
   const own = page.statuses ?? OTHER_STATUSES;
   const others = program.commands
     .map((other) => other.name())

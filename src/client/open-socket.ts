@@ -10,7 +10,7 @@ export interface OpenSocketOptions {
 }
 
 /** An address where nobody answers, not even with a refusal, is given up after this time, in milliseconds. */
-export const CONNECT_LIMIT_MS = 10_000;
+const CONNECT_LIMIT_MS = 10_000;
 
 /**
  * A name with several addresses: the next is tried when one has not answered for this long, in milliseconds. Node's own

@@ -78,7 +78,7 @@ it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command 
   expect(stdout).toBe('HUP\nTERM\n');
 });
 
-it('a client that is away for longer than its grace is told so even where the server is reached again', async () => {
+it('a client that was away for longer than its grace is told what has become of its command', async () => {
   const script = `echo ready; sleep 3600; : ${mark}`;
   const run = startStreaming(toVia(home, proxy.tcpHost), [
     ...['-n', '--reconnect-grace', '1s', sandbox, '--', 'sh', '-c', script],
@@ -88,7 +88,10 @@ it('a client that is away for longer than its grace is told so even where the se
   proxy.cutNow();
   await waitForGuestsToEnd(mark);
   run.child.kill('SIGCONT');
-  expectLost(await run.finish());
+  const { status, stderr } = await run.finish();
+  // HUP has ended it, and the server is there to tell.
+  expect(status).toBe(129);
+  expect(stderr.toString()).toMatch(/^sbx: the command was ended: its client was away/);
 });
 
 it.each([
@@ -123,7 +126,7 @@ it('--on-disconnect kill ends a command whose client was killed when its grace h
 it.each(['', 'soon', '-1s', '1'])('--reconnect-grace takes no %j', async (value) => {
   const { stdout, stderr, exitCode } = await home.run(['exec', '--reconnect-grace', value, sandbox, 'true']);
   expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
-  expect(stderr).toMatch(/^sbx: .*--reconnect-grace/);
+  expect(stderr).toContain(`"${value}" is not a duration`);
 });
 
 it('--on-disconnect takes kill and keep only', async () => {

@@ -23,7 +23,7 @@ export const writes = fc.array(
   { maxLength: 60 },
 );
 /** Bytes that say where they are: no two places of 256 KiB look the same. */
-export function someBytes(position: number, length: number): Buffer {
+function someBytes(position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   for (let index = 0; index < length; index += 1) {
     const at = position + index;

@@ -43,6 +43,8 @@ export async function runPlan(plan: RunPlan, context: Context): Promise<number> 
   }
 }
 
+const AWAY = 'the command was ended: its client was away for longer than --reconnect-grace';
+
 /** One run: who owns what between the start and the status. */
 class ExecRun {
   readonly #plan: RunPlan;
@@ -69,7 +71,7 @@ class ExecRun {
         this.#forward(name);
       },
       kill: () => {
-        if (!plan.isQuiet) context.say('killing the command after three interrupts');
+        this.#say('killing the command after three interrupts');
         this.#forward('KILL');
       },
     });
@@ -108,6 +110,7 @@ class ExecRun {
     this.#poll.begin();
     // From here on signals do to us what they do to anyone.
     this.#signals.close();
+    if ('event' in ended && ended.event.reason === 'client_gone') this.#say(AWAY);
     return this.#form.output.finish(this.#ownEnd ?? ended);
   }
 
@@ -165,8 +168,7 @@ class ExecRun {
       this.#isWatching = !event.owner;
     } else if (event.type === 'taken') {
       this.#isWatching = true;
-      if (!this.#plan.isQuiet)
-        this.#context.say('another client has taken the exec over: watching from here on');
+      this.#say('another client has taken the exec over: watching from here on');
     }
     this.#form.output.take(event);
   }
@@ -190,6 +192,10 @@ class ExecRun {
   #forward(name: SignalName): void {
     if (this.#session?.hasStarted && !this.#isWatching) this.#session.signal(name);
     else this.#abort(name);
+  }
+
+  #say(line: string): void {
+    if (!this.#plan.isQuiet) this.#context.say(line);
   }
 
   #abort(name: SignalName): void {

@@ -43,6 +43,8 @@ export interface OutputPipe {
   resume(): void;
   /** Bytes that lie in the pipe now (FIONREAD); 0 after the end. */
   pendingBytes(): number;
+  /** From now on reading it does not keep this process alive. */
+  unref(): void;
   /** Closes our end, so that the child meets SIGPIPE on its next write. `end()` is not called any more. */
   close(): void;
 }

@@ -114,6 +114,11 @@ export class ExecClients {
     if (isOwners) this.#options.onRoom();
   }
 
+  /** Whether there is somebody for whom the command has to wait: the owner client, or the log on disk. */
+  get isHeld(): boolean {
+    return this.readers.owner !== undefined || this.journal.store !== undefined;
+  }
+
   /** Whether a client may feed stdin and close streams. */
   isOwnedBy(client: string | undefined): boolean {
     const { owner } = this.readers;

@@ -11,12 +11,14 @@ export interface ExecOutputHooks {
 
 /**
  * The reading of one output pipe: as far as there is credit, and beyond it only for the bytes that lay in the pipe when
- * the main process ended, which are always delivered.
+ * the main process ended, which are always delivered. One read more is then allowed: mostly it finds the end of the stream
+ * behind them, which nobody's credit is needed for.
  */
 export class ExecOutput {
   readonly #pipe: OutputPipe;
   readonly #hooks: ExecOutputHooks;
   #owed = 0;
+  #mayLookForEnd = false;
   #isStalled = false;
   #isDiscarding = false;
   #isEnded = false;
@@ -59,12 +61,14 @@ export class ExecOutput {
   settle(): void {
     if (this.isOver) return;
     this.#owed = this.#pipe.pendingBytes();
+    this.#mayLookForEnd = true;
     this.poke();
   }
 
-  /** Goes on reading and throws away, so that who still writes is not killed by our leaving. */
+  /** Goes on reading and throws away, so that who still writes is not killed by our leaving, while the server is there. */
   discard(): void {
     this.#isDiscarding = true;
+    this.#pipe.unref();
     this.poke();
   }
 
@@ -78,6 +82,7 @@ export class ExecOutput {
 
   #take(chunk: Uint8Array): boolean {
     if (this.#isDiscarding) return true;
+    if (this.#owed === 0) this.#mayLookForEnd = false;
     this.#owed = Math.max(0, this.#owed - chunk.length);
     this.#hooks.append(chunk);
     this.#isStalled = !this.#mayRead();
@@ -86,7 +91,7 @@ export class ExecOutput {
   }
 
   #mayRead(): boolean {
-    return this.#isDiscarding || this.#owed > 0 || this.#hooks.hasCredit();
+    return this.#isDiscarding || this.#owed > 0 || this.#mayLookForEnd || this.#hooks.hasCredit();
   }
 
   #end(): void {

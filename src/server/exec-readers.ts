@@ -21,6 +21,7 @@ export class ExecReaders {
   readonly #readers = new Set<ExecReader>();
   #owner: Owner | undefined;
   #ownReader: ExecReader | undefined;
+  #isDestroyed = false;
   readonly #grace = new Timers();
   #onAllRead: () => void = () => undefined;
   /** Resolves when the exec has ended, no reader is left and the owner client, where there is one, needs it no more. */
@@ -101,7 +102,9 @@ export class ExecReaders {
     if (hasEnded && this.#owner === undefined && this.#readers.size === 0) this.#onAllRead();
   }
 
+  /** Lets go of connections and timers: nobody is waited for any more. */
   destroy(): void {
+    this.#isDestroyed = true;
     this.#grace.clear();
     for (const reader of this.#readers) reader.destroy();
   }
@@ -114,7 +117,7 @@ export class ExecReaders {
   #remove(reader: ExecReader): void {
     this.#readers.delete(reader);
     if (reader === this.#ownReader) this.#ownReader = undefined;
-    if (reader.isOwner && this.#owner !== undefined) {
+    if (reader.isOwner && this.#owner !== undefined && !this.#isDestroyed) {
       const { client, graceMs } = this.#owner;
       if (client === undefined) this.#endOwner();
       else {

@@ -57,6 +57,8 @@ export class Exec {
     this.#finishDrained();
   });
   #isDrainOver = false;
+  /** The server goes: no reader's pausing delays the end. */
+  #isHurried = false;
 
   /** @throws SbxError where it is to have a log on disk and that cannot be made */
   constructor(options: ExecOptions) {
@@ -83,6 +85,11 @@ export class Exec {
 
   get hasEnded(): boolean {
     return this.#end !== undefined;
+  }
+
+  /** It has ended, and what it left in the background may still write. */
+  get hasBackground(): boolean {
+    return this.hasEnded && this.#outputs?.areOver === false;
   }
 
   get record(): ExecRecord {
@@ -157,6 +164,14 @@ export class Exec {
     });
   }
 
+  /** The server stops: ends the command, and whoever has not read on by then is waited for no longer than others. */
+  hurry(): void {
+    if (this.#isHurried) return;
+    this.#isHurried = true;
+    this.end('killed');
+    this.#advance();
+  }
+
   /** Ends the record without an exit: the command was not started, or its end will never be known. */
   fail(error: unknown): void {
     const known =
@@ -223,7 +238,7 @@ export class Exec {
     if (outputs.areOver || (this.#isDrainOver && !outputs.isAnyOwing)) {
       this.#drain.pause();
       this.#finishExited(outputs);
-    } else if (outputs.isAnyStalled) this.#drain.pause();
+    } else if (outputs.isAnyStalled && this.clients.isHeld && !this.#isHurried) this.#drain.pause();
     else if (!this.#isDrainOver) this.#drain.run();
   }
 

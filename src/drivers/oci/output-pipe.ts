@@ -39,6 +39,9 @@ export function openOutputPipe(fd: number): OutputPipe {
     resume() {
       socket.resume();
     },
+    unref() {
+      socket.unref();
+    },
     pendingBytes: () => (isOpen ? countPendingBytes(fd) : 0),
     close() {
       isOpen = false;

@@ -163,7 +163,10 @@ export const PAGES = {
     seeAlso: ['create', 'ls', 'ps'],
   },
   daemon: {
-    description: ['It is about the daemon of this user on this machine: SBX_HOST is ignored.'],
+    description: [
+      'While it stops it refuses what is new. Execs that have a client may take the time of --stop-timeout to end by themselves; the others, such as detached ones, are ended at once, and so is everything where sbx daemon stop is called again. How they ended is on record, and what they wrote is in their logs.',
+      'It is about the daemon of this user on this machine: SBX_HOST is ignored.',
+    ],
     statuses: [
       [0, 'it was done; with status: the daemon runs'],
       [1, 'with status: the daemon does not run'],
@@ -171,12 +174,15 @@ export const PAGES = {
     ],
     environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],
     files: DAEMON_FILES,
-    examples: [['Use a new version when nothing runs', 'sbx daemon restart --if-idle']],
+    examples: [
+      ['Use a new version when nothing runs', 'sbx daemon restart --if-idle'],
+      ['Or when what runs has ended, in an hour at the latest', 'sbx daemon restart --stop-timeout 1h'],
+    ],
     seeAlso: ['serve', 'doctor'],
   },
   serve: {
     description: [
-      'TERM, INT and HUP stop it. The execs that run are then ended; sandboxes survive.',
+      'TERM, INT and HUP stop it. From then on it refuses what is new, and waits until no exec with a client runs or the time of --stop-timeout has passed; a second signal ends the waiting. The execs that still run, and those without a client, such as detached ones, are then ended with TERM, and KILL when that has not helped in their --kill-after; their clients are told, and their records and logs say so. Sandboxes survive.',
       'SBX_HOST is ignored: this is the server.',
     ],
     environment: ['SBX_STATE_DIR', 'SBX_RUNTIME'],

@@ -17,6 +17,7 @@ export {
   signalExec,
   startDetached,
   type ListExecsOptions,
+  type StopOptions,
 } from './client/api.ts';
 export { findDaemon, openDaemon, stopDaemon, type DaemonOptions, type Found } from './client/daemon.ts';
 export type { ExecSessionOptions, OutputTarget, SessionOpening } from './client/exec-session-options.ts';

@@ -6,6 +6,7 @@ import {
   type KillRequest,
   type SandboxStatus,
   type StartExecRequest,
+  type StopRequest,
 } from '../protocol/api.ts';
 import { parseExecId } from '../protocol/names.ts';
 import { requestJson } from './answers.ts';
@@ -100,8 +101,18 @@ export async function readHealth(connection: Connection): Promise<HealthAnswer> 
   return (await requestJson(connection, { method: 'GET', path: routes.health })) as HealthAnswer;
 }
 
+export interface StopOptions {
+  /** Only where nothing runs. */
+  readonly ifIdle: boolean;
+  /** How long execs that have an owner client may take to end by themselves, in milliseconds; at once without it. */
+  readonly waitMs?: number;
+}
+
 /** Asks the server to stop. @throws SbxError `busy` with `ifIdle` while something runs */
-export async function requestStop(connection: Connection, options: { ifIdle: boolean }): Promise<void> {
-  const json = { if_idle: options.ifIdle };
+export async function requestStop(
+  connection: Connection,
+  { ifIdle, waitMs = 0 }: StopOptions,
+): Promise<void> {
+  const json: StopRequest = { if_idle: ifIdle, ...(waitMs > 0 && { wait_ms: waitMs }) };
   await requestJson(connection, { method: 'POST', path: routes.stop, json });
 }

@@ -4,7 +4,7 @@ import { PROTOCOL } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { readDaemonFile, type DaemonFile } from '../state/daemon-file.ts';
 import { isPrivateDirectory } from '../state/private-directory.ts';
-import { requestStop } from './api.ts';
+import { requestStop, type StopOptions } from './api.ts';
 import { createLocalTransport } from './http-transport.ts';
 import type { Connection, Transport } from './transport.ts';
 
@@ -58,7 +58,7 @@ export async function findDaemon({
 }
 
 /** Asks the daemon to stop and waits until it has gone. @throws SbxError `busy` */
-export async function stopDaemon(found: Found, options: { ifIdle: boolean }): Promise<void> {
+export async function stopDaemon(found: Found, options: StopOptions): Promise<void> {
   const connection = await found.transport.connect();
   try {
     await requestStop(connection, options);

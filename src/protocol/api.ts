@@ -10,6 +10,8 @@ export type Network = 'none' | 'host';
 
 /** The distance from TERM to KILL where nobody names another, in milliseconds. */
 export const KILL_AFTER_MS = 5_000;
+/** How long a server that is told to stop waits for the execs that have a client, in milliseconds. */
+export const STOP_TIMEOUT_MS = 10_000;
 export const HEARTBEAT_MS = 5_000;
 /** Silence on the wire for this long is a cut, in milliseconds. */
 export const CUT_MS = 15_000;
@@ -177,6 +179,17 @@ export interface StdinAnswer {
   readonly accepted: number;
   /** The child can read no more of it. */
   readonly closed: boolean;
+}
+
+/** Stops the server: nothing new is started, and what runs is ended. */
+export interface StopRequest {
+  /** Refuse to, with `busy`, while an exec runs. */
+  readonly if_idle?: boolean;
+  /**
+   * How long execs that have an owner client may take to end by themselves; at once where it is left out. A server that
+   * waits already waits no longer for it.
+   */
+  readonly wait_ms?: number;
 }
 
 export interface VersionAnswer {

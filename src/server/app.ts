@@ -1,5 +1,5 @@
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
-import { PROTOCOL, type HealthAnswer } from '../protocol/api.ts';
+import { PROTOCOL, type HealthAnswer, type StopRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { addChannelRoute } from './channel-route.ts';
 import type { ExecRegistry } from './exec-registry.ts';
@@ -15,8 +15,8 @@ export interface AppOptions {
   /** Whom every request of this socket is from. */
   readonly owner: string;
   readonly health: () => HealthAnswer;
-  /** Asked to stop; with `ifIdle` refuses while something runs. @throws SbxError `busy` */
-  readonly stop: (options: { ifIdle: boolean }) => void;
+  /** Asked to stop; with `if_idle` refuses while something runs. @throws SbxError `busy` */
+  readonly stop: (request: StopRequest) => void;
   readonly log: (line: string) => void;
 }
 
@@ -61,8 +61,8 @@ function addServerRoutes(app: FastifyInstance, { health, stop }: AppOptions): vo
     const { instance, protocol, version } = health();
     return { instance, protocol, version };
   });
-  app.post<{ Body: { if_idle?: boolean } }>('/api/v1/stop', { schema: stopSchema }, (request) => {
-    stop({ ifIdle: request.body.if_idle ?? false });
+  app.post<{ Body: StopRequest }>('/api/v1/stop', { schema: stopSchema }, (request) => {
+    stop(request.body);
     return {};
   });
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Driver } from '../drivers/driver.ts';
-import { PROTOCOL, type HealthAnswer } from '../protocol/api.ts';
+import { PROTOCOL, type HealthAnswer, type StopRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { readProcessStat } from '../posix/process-stat.ts';
 import { toDaemonFilePath, writeDaemonFile } from '../state/daemon-file.ts';
@@ -40,6 +41,8 @@ export class Daemon {
   #clients = 0;
   #idle: IdleWatch | undefined;
   #stopping: Promise<void> | undefined;
+  /** Until when it waits for the execs of others to end, on the clock of `performance`. */
+  #waitsUntil = Infinity;
   #onStopped: () => void = () => undefined;
   /** Resolves when it has stopped and left nothing behind but its sandboxes and records. */
   readonly stopped = new Promise<void>((resolve) => {
@@ -63,8 +66,8 @@ export class Daemon {
       execs: this.#execs,
       owner,
       health: () => this.#health(),
-      stop: ({ ifIdle }) => {
-        this.#requestStop(ifIdle);
+      stop: (request) => {
+        this.#requestStop(request);
       },
       log,
     });
@@ -92,14 +95,21 @@ export class Daemon {
     );
   }
 
-  /** Ends what runs, tells the readers, and lets go of everything. */
-  stop(): Promise<void> {
+  /**
+   * Starts nothing more, and waits for the execs that have an owner client, for `waitMs` milliseconds at most. Then it
+   * ends what runs, tells the readers, and lets go of everything. Another call can only shorten the waiting.
+   */
+  stop({ waitMs = 0 }: { waitMs?: number } = {}): Promise<void> {
+    this.#waitsUntil = Math.min(this.#waitsUntil, performance.now() + waitMs);
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
   async #stop(): Promise<void> {
     this.#idle?.stop();
+    this.#execs.refuseStarts();
+    this.#sandboxes.refuseNew();
+    while (this.#execs.isAnyAttached && performance.now() < this.#waitsUntil) await delay(10);
     await this.#execs.close();
     await this.#sandboxes.close();
     this.#app.server.closeAllConnections();
@@ -111,14 +121,15 @@ export class Daemon {
   }
 
   #isBusy(): boolean {
-    return this.#execs.runningCount > 0 || this.#sandboxes.isAwaitingExpiry;
+    const { runningCount, hasBackground } = this.#execs;
+    return runningCount > 0 || hasBackground || this.#sandboxes.isAwaitingExpiry;
   }
 
-  #requestStop(ifIdle: boolean): void {
+  #requestStop({ if_idle: ifIdle = false, wait_ms: waitMs = 0 }: StopRequest): void {
     const running = this.#execs.runningCount;
     if (ifIdle && running > 0) throw new SbxError('busy', `Cannot stop the daemon: it runs ${running} execs`);
     // After the answer is on its way.
-    setImmediate(() => void this.stop());
+    setImmediate(() => void this.stop({ waitMs }));
   }
 
   #health(): HealthAnswer {

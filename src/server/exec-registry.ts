@@ -33,9 +33,11 @@ export class ExecRegistry {
   readonly #ended: EndedRecords;
   /** Ended execs whose readers have not got everything. */
   readonly #lingering = new Map<string, Exec>();
+  /** Ended execs that left somebody who may still write to us. */
+  readonly #background = new Set<Exec>();
   /** Execs whose sandbox is being found or made. */
   readonly #preparing = new Map<string, Promise<Exec>>();
-  #isClosing = false;
+  #isRefusing = false;
 
   constructor(options: ExecRegistryOptions) {
     this.#options = options;
@@ -50,6 +52,18 @@ export class ExecRegistry {
     return this.#running.size + this.#preparing.size;
   }
 
+  /** Somebody would meet SIGPIPE where the server went. */
+  get hasBackground(): boolean {
+    for (const exec of this.#background) if (!exec.hasBackground) this.#background.delete(exec);
+    return this.#background.size > 0;
+  }
+
+  /** Some client would miss the end of an exec that runs, or is being started, more than its record tells. */
+  get isAnyAttached(): boolean {
+    if (this.#preparing.size > 0) return true;
+    return [...this.#running.values()].some((exec) => exec.clients.readers.owner !== undefined);
+  }
+
   load(): void {
     this.#ended.load();
   }
@@ -62,7 +76,7 @@ export class ExecRegistry {
     const { id } = request;
     const before = this.#running.get(id) ?? this.#lingering.get(id) ?? (await this.#preparing.get(id));
     if (before?.owner === owner && before.isStartedBy(request)) return { exec: before, isNew: false };
-    if (this.#isClosing) throw new SbxError('shutting_down', 'Cannot start an exec: the server is stopping');
+    if (this.#isRefusing) throw new SbxError('shutting_down', 'Cannot start an exec: the server is stopping');
     if (before !== undefined || this.#ended.has(id)) {
       throw new SbxError('exec_exists', `There is an exec ${id} already`);
     }
@@ -149,18 +163,28 @@ export class ExecRegistry {
     return [...this.#ended.values(), ...running].filter((record) => record.owner === owner);
   }
 
-  /** No more starts; ends what runs, and waits for its readers to be told. */
-  async close(): Promise<void> {
-    this.#isClosing = true;
-    for (const exec of this.#running.values()) exec.end('killed');
-    await this.#whenAllEnded();
-    const allRead = [...this.#lingering.values()].map((exec) => exec.clients.readers.allRead);
-    await Promise.race([Promise.all(allRead), delay(FAREWELL_MS, undefined, { ref: false })]);
-    for (const exec of this.#lingering.values()) exec.destroy();
+  /** From now on nothing is started. */
+  refuseStarts(): void {
+    this.#isRefusing = true;
   }
 
-  async #whenAllEnded(): Promise<void> {
-    while (this.runningCount > 0) await delay(10);
+  /** No more starts; ends what runs, and waits for its readers to be told and for its logs on disk. */
+  async close(): Promise<void> {
+    this.refuseStarts();
+    await this.#endAll();
+    const lingering = [...this.#lingering.values()];
+    const allRead = lingering.map((exec) => exec.clients.readers.allRead);
+    await Promise.race([Promise.all(allRead), delay(FAREWELL_MS, undefined, { ref: false })]);
+    for (const exec of lingering) exec.destroy();
+    await Promise.all(lingering.map((exec) => exec.clients.journal.settle()));
+  }
+
+  /** Also those that were being prepared, which begin meanwhile. */
+  async #endAll(): Promise<void> {
+    while (this.runningCount > 0) {
+      for (const exec of this.#running.values()) exec.hurry();
+      await delay(10);
+    }
   }
 
   async #sandboxFor(request: StartExecRequest, owner: string): Promise<SandboxRecord> {
@@ -172,6 +196,7 @@ export class ExecRegistry {
   #onExecEnd(exec: Exec, isFresh: boolean): void {
     this.#running.delete(exec.id);
     this.#lingering.set(exec.id, exec);
+    if (exec.hasBackground) this.#background.add(exec);
     this.#record(exec);
     this.#ended.keep(exec.record);
     if (exec.record.error?.code === 'internal') this.#options.log(exec.record.error.message);

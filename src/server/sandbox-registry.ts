@@ -25,6 +25,7 @@ export class SandboxRegistry {
   readonly #removals = new Map<string, Promise<void>>();
   readonly #expiries = new Map<string, NodeJS.Timeout>();
 
+  #isRefusing = false;
   #beforeRemoval: (sandbox: SandboxRecord) => void = () => undefined;
 
   constructor(options: SandboxRegistryOptions) {
@@ -54,7 +55,10 @@ export class SandboxRegistry {
     }
   }
 
+  /** @throws SbxError `sandbox_exists`, `invalid_name`, `shutting_down`, and what the driver says */
   async create(request: CreateSandboxRequest, owner: string, fresh = false): Promise<SandboxRecord> {
+    if (this.#isRefusing)
+      throw new SbxError('shutting_down', 'Cannot make a sandbox: the server is stopping');
     const name = this.#reserve(request.name, owner);
     const record: SandboxRecord = {
       schema: 1,
@@ -111,6 +115,11 @@ export class SandboxRegistry {
       .finally(() => this.#removals.delete(sandbox.id));
     this.#removals.set(sandbox.id, removal);
     return removal;
+  }
+
+  /** From now on none is made. */
+  refuseNew(): void {
+    this.#isRefusing = true;
   }
 
   /** Waits for the removals under way and lets go of the timers. */

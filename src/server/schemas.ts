@@ -131,4 +131,4 @@ export const stdinSchema = {
   params: execParams,
   querystring: object({ offset: digits, client: uuid }, ['offset']),
 };
-export const stopSchema = { body: object({ if_idle: { type: 'boolean' } }) };
+export const stopSchema = { body: object({ if_idle: { type: 'boolean' }, wait_ms: milliseconds }) };

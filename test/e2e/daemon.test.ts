@@ -118,6 +118,18 @@ describe('sbx serve', () => {
     expect(await home.run(['exec', 'web', 'echo', 'hi'])).toMatchObject(ok('hi\n'));
   });
 
+  it('stays while what an exec left in the background can still write to it', async () => {
+    const server = serve('--idle-exit', '5s');
+    server.stdout.resume();
+    server.stderr.resume();
+    await waitUntil(isUp);
+    const sandbox = await home.createSandbox();
+    const script = 'sh -c "sleep 12; echo late && touch /tmp/done" &';
+    expect(await home.run(['exec', sandbox, '--', 'sh', '-c', script])).toMatchObject({ exitCode: 0 });
+    expect(await server).toMatchObject({ exitCode: 0 });
+    expect(await home.run(['exec', sandbox, 'test', '-e', '/tmp/done'])).toMatchObject({ exitCode: 0 });
+  });
+
   it('ends at once where another runs', async () => {
     await home.run(['ls']);
     const { pid } = readDaemon(home);
@@ -128,7 +140,7 @@ describe('sbx serve', () => {
 
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('ends on %s, and what runs with it', async (signal) => {
     const mark = makeMark();
-    const server = serve();
+    const server = serve('--stop-timeout', '100ms');
     server.stdout.resume();
     server.stderr.resume();
     await waitUntil(isUp);

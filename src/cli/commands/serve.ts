@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { enterNamespaces } from '../../drivers/oci/enter-namespaces.ts';
 import { openOciDriver } from '../../drivers/oci/open-driver.ts';
 import { acquireFileLock, adoptFileLock, type FileLock } from '../../posix/file-lock.ts';
+import { STOP_TIMEOUT_MS } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { parseDuration } from '../../protocol/duration.ts';
 import { Daemon } from '../../server/daemon.ts';
@@ -17,12 +18,14 @@ export interface ServeOptions {
   readonly stateDir: string;
   readonly runtime: string | undefined;
   readonly idleExitMs: number;
+  readonly stopTimeoutMs: number;
 }
 
 interface Flags {
   stateDir?: string;
   runtime?: string;
   idleExit: number;
+  stopTimeout: number;
 }
 
 export function createServeCommand(): Command {
@@ -38,6 +41,12 @@ export function createServeCommand(): Command {
       'stop after this long without work (default: 60s)',
       parseDuration,
       60_000,
+    )
+    .option(
+      '--stop-timeout <duration>',
+      'on a signal, how long execs that have a client may take to end by themselves (default: 10s)',
+      parseDuration,
+      STOP_TIMEOUT_MS,
     );
 }
 
@@ -49,6 +58,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
       flags.stateDir === undefined ? findStateDir({ env, uid, home }) : requireAbsolute(flags.stateDir),
     runtime: flags.runtime ?? (env['SBX_RUNTIME'] || undefined),
     idleExitMs: flags.idleExit,
+    stopTimeoutMs: flags.stopTimeout,
   };
   preparePrivateDirectory(options.stateDir, uid);
   const entry = parseEntry(env[ENTRY_VARIABLE]);
@@ -75,9 +85,10 @@ function takeLock(path: string): FileLock | undefined {
 
 /** A plain user's daemon starts anew where this user is root: in a user namespace of its own. */
 function enterAsRoot(options: ServeOptions, lock: FileLock, context: Context): Promise<never> {
-  const { stateDir, runtime, idleExitMs } = options;
+  const { stateDir, runtime, idleExitMs, stopTimeoutMs } = options;
   const { uid, gid, env, program, say } = context;
-  const words = ['serve', '--state-dir', stateDir, '--idle-exit', `${idleExitMs}ms`];
+  const times = ['--idle-exit', `${idleExitMs}ms`, '--stop-timeout', `${stopTimeoutMs}ms`];
+  const words = ['serve', '--state-dir', stateDir, ...times];
   return enterNamespaces({
     stateDir,
     user: { uid, gid },
@@ -105,7 +116,14 @@ async function serve(options: ServeOptions, owner: number, context: Context): Pr
     idleExitMs: options.idleExitMs,
     log,
   });
-  for (const name of ['TERM', 'INT', 'HUP'] as const) context.onSignal(name, () => void daemon.stop());
+  let waitMs = options.stopTimeoutMs;
+  for (const name of ['TERM', 'INT', 'HUP'] as const) {
+    context.onSignal(name, () => {
+      void daemon.stop({ waitMs });
+      // Whoever asks again does not want to wait.
+      waitMs = 0;
+    });
+  }
   await daemon.open();
   await daemon.stopped;
 }

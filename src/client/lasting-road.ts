@@ -12,6 +12,7 @@ import { SilenceWatch } from '../protocol/silence-watch.ts';
 import { ChannelRoad } from './channel-road.ts';
 import type { ExecRoad } from './exec-road.ts';
 import { HttpRoad } from './http-road.ts';
+import { toLost } from './lost.ts';
 import type { PathTraits } from './path-traits.ts';
 import { ResumePolicy } from './resume-policy.ts';
 import type { Transport } from './transport.ts';
@@ -44,6 +45,8 @@ export class LastingRoad {
   readonly #closing = new AbortController();
   #current: ExecRoad | undefined;
   #hasConnected = false;
+  /** The opening was sent at least once. */
+  #hasAsked = false;
   #isConnected = false;
 
   constructor(options: LastingRoadOptions) {
@@ -81,7 +84,10 @@ export class LastingRoad {
         this.#traits.refusesUpgrades = true;
         continue;
       }
+      if (this.#hasAsked && isOfStart(failure))
+        throw toLost('it ended while its start was not answered', failure);
       if (!this.#hasConnected || !isCut(failure) || this.#isServerGone()) throw failure;
+      this.#hasAsked = true;
       if (await this.#resume.pause(this.#closing.signal)) continue;
       if (user.isOver()) return;
       throw failure;
@@ -156,6 +162,11 @@ export class LastingRoad {
 
 function isOfUpgrade(failure: Error): boolean {
   return failure instanceof SbxError && failure.code === 'upgrade_required';
+}
+
+/** Of a start that is sent again it says that the first one arrived, and that its exec is over. */
+function isOfStart(failure: Error): boolean {
+  return failure instanceof SbxError && failure.code === 'exec_exists';
 }
 
 /** The way was cut, or nobody was at its end; everything else is the server's word. */

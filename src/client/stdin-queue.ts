@@ -75,7 +75,9 @@ export class StdinQueue {
   async pieceAt(cursor: StdinCursor, offset: number): Promise<StdinPiece | null | undefined> {
     for (;;) {
       if (this.#isStopped || this.#cursor !== cursor) return undefined;
-      if (offset < this.#end) return this.#find(offset);
+      // What was accepted meanwhile need not be sent again.
+      const at = Math.max(offset, this.#accepted);
+      if (at < this.#end) return this.#find(at);
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#hasEnded) return null;
       // A read that was under way when the connection was cut is not lost: its bytes are kept.
@@ -144,7 +146,7 @@ export class StdinCursor {
    */
   async next(): Promise<StdinPiece | null | undefined> {
     const piece = await this.#queue.pieceAt(this, this.#offset);
-    if (piece) this.#offset += piece.bytes.length;
+    if (piece) this.#offset = piece.offset + piece.bytes.length;
     return piece;
   }
 }

@@ -48,6 +48,7 @@ export class ExecSession {
   /** Where output begins is known. */
   #hasOffsets: boolean;
   #isClosed = false;
+  #left: Promise<void> | undefined;
   #terminal: ExitEvent | Error | undefined;
 
   constructor(options: ExecSessionOptions) {
@@ -84,8 +85,7 @@ export class ExecSession {
       await this.#follow();
       if (this.#terminal === undefined) throw toLost('it was closed here');
       if (this.#terminal instanceof Error) throw this.#terminal;
-      this.#checkCounts(this.#terminal);
-      await this.#road.leave();
+      await this.#left;
       return this.#terminal;
     } finally {
       this.close();
@@ -167,13 +167,21 @@ export class ExecSession {
         this.#takeGap(event);
         break;
       case 'exit':
-        this.#end(event);
+        this.#takeExit(event);
         break;
       case 'error':
         this.#end(new SbxError(event.error.code, event.error.message, { hint: event.error.hint }));
+        this.#left = this.#road.leave();
         break;
       default:
     }
+  }
+
+  /** The server may let go of the exec as soon as we have all of it, while the connection is still there to say so. */
+  #takeExit(event: ExitEvent): void {
+    const failure = this.#findMissing(event);
+    this.#end(failure ?? event);
+    if (failure === undefined) this.#left = this.#road.leave();
   }
 
   #takeHello({ instance }: HelloEvent): void {
@@ -266,14 +274,15 @@ export class ExecSession {
     this.close();
   }
 
-  #checkCounts({ bytes, closed }: ExitEvent): void {
+  #findMissing({ bytes, closed }: ExitEvent): SbxError | undefined {
     const { opening } = this.#options;
-    if ('attach' in opening && opening.attach.output === false) return;
-    for (const stream of OUTPUT_STREAMS) {
-      if (closed.includes(stream) || bytes[stream] === this.#received[stream]) continue;
-      const why = `${this.#received[stream]} of ${bytes[stream]} bytes of ${stream} arrived`;
-      throw new SbxError('session_lost', `The byte counts do not add up: ${why}`);
-    }
+    if ('attach' in opening && opening.attach.output === false) return undefined;
+    const stream = OUTPUT_STREAMS.find(
+      (name) => !closed.includes(name) && bytes[name] !== this.#received[name],
+    );
+    if (stream === undefined) return undefined;
+    const why = `${this.#received[stream]} of ${bytes[stream]} bytes of ${stream} arrived`;
+    return new SbxError('session_lost', `The byte counts do not add up: ${why}`);
   }
 }
 

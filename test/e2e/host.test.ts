@@ -206,13 +206,15 @@ describe('a server that cannot be reached', () => {
     expect(tcp.connections).toBe(before);
   });
 
-  it('makes an exec that is cut a lost one', async () => {
+  it('makes an exec a lost one that is cut for longer than its grace', async () => {
     const own = await openForwarder({ target: readDaemon(home).socket });
     const running = client.start([
       'exec',
       '--stream',
       '--host',
       `http://127.0.0.1:${own.port}`,
+      '--reconnect-grace',
+      '1s',
       'web',
       'cat',
     ]);

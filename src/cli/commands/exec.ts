@@ -79,7 +79,7 @@ export function createExecCommand(): Command {
     .option('-u, --user <user[:group]>', 'user inside, names or numbers (default: root)')
     .option('--timeout <duration>', 'end the command after this time: exit status 124', parseDuration)
     .option('--kill-after <duration>', 'from TERM to KILL (default: 5s)', parseDuration);
-  return addLastingOptions(command)
+  addLastingOptions(command)
     .addOption(
       new Option('--network <mode>', 'of the fresh sandbox (default: none)').choices(['none', 'host']),
     )

@@ -18,7 +18,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'test/programs/**/*.test.ts'],
           // What happens on the way to a server, and to what is printed, is the same for every user.
           exclude: [
-            'test/e2e/{chaos,chaos-moments,chaos-proxy,host,json-*,many-execs,nginx,reconnect}.test.ts',
+            'test/e2e/{chaos,chaos-moments,chaos-proxy,host,json-*,many-execs,nginx,reconnect,silences}.test.ts',
           ],
           globalSetup: ['test/global-setup.ts', 'test/rootless-setup.ts'],
           env: { SBX_TEST_USER: toTestUserName() },

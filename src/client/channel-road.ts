@@ -49,15 +49,26 @@ export class ChannelRoad implements ExecRoad {
     this.#upgraded = upgraded;
     const answer = await upgraded.answer;
     if (answer.status !== 101) throw toRefusal(parseFailure(answer.status, await answer.readAll()));
+    let refusal: SbxError | undefined;
     const parser = createEventParser((event) => {
+      // Before the greeting it is the answer to the opening, and of no exec.
+      if (event.type === 'error' && !this.#isOpen) {
+        refusal = SbxError.fromBody(event.error);
+        return;
+      }
       this.#isOpen = true;
       if (event.type === 'stdin') this.#allowStdin(event);
       listener.take(event);
     });
-    await answer.read((chunk) => {
-      listener.hear();
-      parser.push(chunk);
-    });
+    try {
+      await answer.read((chunk) => {
+        listener.hear();
+        parser.push(chunk);
+      });
+    } catch (error) {
+      throw refusal ?? error;
+    }
+    if (refusal !== undefined) throw refusal;
   }
 
   acknowledge(written: StreamBytes): void {

@@ -170,7 +170,7 @@ export class ExecSession {
         this.#takeExit(event);
         break;
       case 'error':
-        this.#end(new SbxError(event.error.code, event.error.message, { hint: event.error.hint }));
+        this.#end(SbxError.fromBody(event.error));
         this.#left = this.#road.leave();
         break;
       default:

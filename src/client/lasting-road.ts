@@ -86,7 +86,7 @@ export class LastingRoad {
       }
       if (this.#hasAsked && isOfStart(failure))
         throw toLost('it ended while its start was not answered', failure);
-      if (!this.#hasConnected || !isCut(failure) || this.#isServerGone()) throw failure;
+      if (!this.#hasConnected || !isCut(failure) || this.#isServerGone() === true) throw failure;
       this.#hasAsked = true;
       if (await this.#resume.pause(this.#closing.signal)) continue;
       if (user.isOver()) return;
@@ -109,7 +109,8 @@ export class LastingRoad {
     const road = this.#open();
     this.#current = road;
     const silence = new SilenceWatch(CUT_MS, () => {
-      road.close();
+      // A server that is known to live is slow, and would be no faster on another connection.
+      if (this.#isServerGone() !== false) road.close();
     });
     const heartbeat = this.#beginHeartbeat(road, user);
     try {
@@ -154,9 +155,9 @@ export class LastingRoad {
     }, HEARTBEAT_MS);
   }
 
-  /** A daemon of this machine that has ended will not be back with this exec. */
-  #isServerGone(): boolean {
-    return this.#options.transport.isServerGone?.() ?? false;
+  /** A daemon of this machine that has ended will not be back with this exec. Undefined: nobody here knows. */
+  #isServerGone(): boolean | undefined {
+    return this.#options.transport.isServerGone?.();
   }
 }
 

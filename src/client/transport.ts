@@ -7,7 +7,10 @@ export interface Transport {
    * server waits a short while only for a client that has gone.
    */
   readonly isLocal: boolean;
-  /** True where the process that served is known to have ended: nobody will come back there with its execs. */
+  /**
+   * Where the process that serves can be seen: true once it has ended, and nobody will come back there with its execs;
+   * false while it lives, however long it says nothing.
+   */
   isServerGone?(): boolean;
   /**
    * A connection of its own. An attempt ends by itself, or when `signal` aborts it.

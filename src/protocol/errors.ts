@@ -119,6 +119,10 @@ export class SbxError extends Error {
     this.offset = options.offset;
   }
 
+  static fromBody({ code, message, ...rest }: ErrorBody): SbxError {
+    return new SbxError(code, message, rest);
+  }
+
   get httpStatus(): number {
     return ERRORS[this.code].http || 500;
   }

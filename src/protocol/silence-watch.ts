@@ -1,3 +1,6 @@
+/** Less than this is no sleep but a busy moment, in milliseconds. */
+const SHORTEST_MS = 100;
+
 /**
  * Tells when nothing has been heard for too long. A process that itself slept (SIGSTOP, a closed laptop) counts from
  * its waking: what came meanwhile has not been read yet.
@@ -8,12 +11,13 @@ export class SilenceWatch {
   #ticked = performance.now();
 
   constructor(limitMs: number, onSilence: () => void) {
-    const interval = limitMs / 5;
+    const interval = Math.max(SHORTEST_MS, limitMs / 5);
     this.#timer = setInterval(() => {
       const now = performance.now();
       if (now - this.#ticked > 2 * interval) this.#heard = now;
       this.#ticked = now;
-      if (now - this.#heard >= limitMs) onSilence();
+      // A tick may come a little early.
+      if (now - this.#heard > limitMs - interval / 2) onSilence();
     }, interval);
   }
 

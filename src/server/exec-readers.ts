@@ -1,6 +1,6 @@
+import { SilenceWatch } from '../protocol/silence-watch.ts';
 import type { OpenStream } from './event-stream.ts';
 import { ExecReader, type ReaderHooks, type ReaderSettings } from './exec-reader.ts';
-import { Timers } from './timers.ts';
 
 export interface ExecReadersHooks extends Pick<ReaderHooks, 'view' | 'terminal' | 'onSent'> {
   /** The owner client will not come back, or has not come back in time. */
@@ -22,7 +22,8 @@ export class ExecReaders {
   #owner: Owner | undefined;
   #ownReader: ExecReader | undefined;
   #isDestroyed = false;
-  readonly #grace = new Timers();
+  /** Waits for the owner client, while it has no reader. It may come while we sleep: then it is heard first. */
+  #grace: SilenceWatch | undefined;
   #onAllRead: () => void = () => undefined;
   /** Resolves when the exec has ended, no reader is left and the owner client, where there is one, needs it no more. */
   readonly allRead = new Promise<void>((resolve) => {
@@ -44,7 +45,7 @@ export class ExecReaders {
 
   /** Makes somebody the owner client, whose reader is added next. One that was it before becomes a watcher. */
   setOwner(owner: Owner): void {
-    this.#grace.clear();
+    this.#grace?.stop();
     const before = this.#ownReader;
     this.#ownReader = undefined;
     if (before !== undefined) {
@@ -105,7 +106,7 @@ export class ExecReaders {
   /** Lets go of connections and timers: nobody is waited for any more. */
   destroy(): void {
     this.#isDestroyed = true;
-    this.#grace.clear();
+    this.#grace?.stop();
     for (const reader of this.#readers) reader.destroy();
   }
 
@@ -121,7 +122,7 @@ export class ExecReaders {
       const { client, graceMs } = this.#owner;
       if (client === undefined) this.#endOwner();
       else {
-        this.#grace.after(graceMs, () => {
+        this.#grace = new SilenceWatch(graceMs, () => {
           this.#endOwner();
         });
       }
@@ -131,7 +132,7 @@ export class ExecReaders {
 
   #endOwner(): void {
     if (this.#owner === undefined) return;
-    this.#grace.clear();
+    this.#grace?.stop();
     this.#owner = undefined;
     this.#ownReader?.demote();
     this.#ownReader = undefined;

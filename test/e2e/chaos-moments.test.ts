@@ -5,7 +5,7 @@ import type { Mark } from '../support/chaos-link.ts';
 import { ChaosProxy } from '../support/chaos-proxy.ts';
 import { makeMark, waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
-import { expectEnd, expectSameBytes, startStreaming, stream } from '../support/streaming.ts';
+import { expectEnd, expectLost, expectSameBytes, startStreaming, stream } from '../support/streaming.ts';
 import { toVia } from '../support/via.ts';
 
 const BYTES = randomBytes(100_000);
@@ -85,6 +85,17 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
     await home.run(['exec', sandbox, 'touch', `/tmp/${mark}`]);
     await cut;
     expectEnd(await run.finish(), { status: 7 });
+  });
+
+  it('an exec whose start was not answered before its server was another is lost, and not run again', async () => {
+    const script = `echo x >> /tmp/${mark}`;
+    const cut = proxy.cutAt({ direction: 'down', text: 'hello', place: 'before' }).then(() => proxy.pause());
+    const run = startStreaming(via, ['-n', '--reconnect-grace', '1m', sandbox, '--', 'sh', '-c', script]);
+    await cut;
+    expect(await home.run(['daemon', 'restart'])).toMatchObject({ exitCode: 0 });
+    await proxy.resume();
+    expectLost(await run.finish(), 'it ended while its start was not answered');
+    expect(await readInside(`/tmp/${mark}`)).toBe('x\n');
   });
 
   it('a signal that comes while the client is cut off reaches the command afterwards, once', async () => {

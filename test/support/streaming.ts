@@ -40,6 +40,13 @@ export function expectEnd(
   expect({ status, ...texts }).toEqual({ stdout: '', stderr: '', ...wanted });
 }
 
+/** Nobody knows how it ended, and that is said. */
+export function expectLost({ status, stdout, stderr }: Ended, why = ''): void {
+  expect({ status, stdout: stdout.toString() }).toEqual({ status: 125, stdout: '' });
+  expect(stderr.toString()).toMatch(/^sbx: session ended without exit event: \S.*\n/);
+  expect(stderr.toString()).toContain(why);
+}
+
 const ZERO = '0'.charCodeAt(0);
 const NINE = '9'.charCodeAt(0);
 

@@ -8,7 +8,7 @@ import { PROTOCOL, type HealthAnswer, type StopRequest } from '../protocol/api.t
 import { SbxError } from '../protocol/errors.ts';
 import { readProcessStat } from '../posix/process-stat.ts';
 import { toDaemonFilePath, writeDaemonFile } from '../state/daemon-file.ts';
-import { createApp } from './app.ts';
+import { createApp } from './http/app.ts';
 import { ExecRegistry } from './exec-registry.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { SandboxRegistry } from './sandbox-registry.ts';

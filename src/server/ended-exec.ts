@@ -3,8 +3,8 @@ import { SbxError } from '../protocol/errors.ts';
 import type { StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { OpenStream } from './event-stream.ts';
 import { ExecReader } from './exec-reader.ts';
-import { resolveFrom } from './read-from.ts';
-import type { StoredOutput } from './stored-output.ts';
+import { resolveFrom } from './log/read-from.ts';
+import type { StoredOutput } from './log/stored-output.ts';
 
 /**
  * Shows an exec that has ended and of which only the record is left, and its log on disk where it has one.

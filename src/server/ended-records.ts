@@ -8,8 +8,8 @@ import {
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { readRecords, writeRecord } from './record-file.ts';
-import { openStoredLog, type StoredLog } from './stored-log.ts';
-import { reopenStoredLog, type StoredOutput } from './stored-output.ts';
+import { openStoredLog, type StoredLog } from './log/stored-log.ts';
+import { reopenStoredLog, type StoredOutput } from './log/stored-output.ts';
 
 export interface EndedRecordsOptions {
   /** Where the directories of execs lie. */

@@ -2,8 +2,8 @@ import type { Writable } from 'node:stream';
 import { HEARTBEAT_MS } from '../protocol/api.ts';
 import type { ExecEvent, OutputEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { EventFormat } from './event-format.ts';
-import type { LogPiece } from './exec-log.ts';
-import type { Next } from './log-cursor.ts';
+import type { LogPiece } from './log/exec-log.ts';
+import type { Next } from './log/log-cursor.ts';
 import type { Turns, TurnTaker } from './turns.ts';
 
 /** What an event stream tells the exec that it shows. */

@@ -7,11 +7,11 @@ import {
 import { SbxError } from '../protocol/errors.ts';
 import type { OutputStream, StartedEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { OpenStream } from './event-stream.ts';
-import { ExecJournal } from './exec-journal.ts';
+import { ExecJournal } from './log/exec-journal.ts';
 import type { ExecReader } from './exec-reader.ts';
 import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
-import { resolveFrom } from './read-from.ts';
+import { resolveFrom } from './log/read-from.ts';
 import { SignalNumbers } from './signal-numbers.ts';
 
 export interface ExecClientsOptions {

@@ -7,7 +7,7 @@ import {
 } from '../protocol/events.ts';
 import { SilenceWatch } from '../protocol/silence-watch.ts';
 import type { EventStream, OpenStream } from './event-stream.ts';
-import { LogCursor, type LogView, type Next, type Room } from './log-cursor.ts';
+import { LogCursor, type LogView, type Next, type Room } from './log/log-cursor.ts';
 
 /** Who reads, and how. */
 export interface ReaderSettings {

@@ -14,7 +14,7 @@ import { ExecClients } from './exec-clients.ts';
 import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
 import { toStartError } from './start-error.ts';
-import type { StoredLog } from './stored-log.ts';
+import type { StoredLog } from './log/stored-log.ts';
 import { Timers } from './timers.ts';
 
 /** After the main process has ended, how long its pipes are read on for what others write into them. */

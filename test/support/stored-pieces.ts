@@ -3,8 +3,8 @@ import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import type { OutputStream, StreamBytes } from '../../src/protocol/events.ts';
-import type { LogPiece } from '../../src/server/exec-log.ts';
-import type { StoredOutput } from '../../src/server/stored-output.ts';
+import type { LogPiece } from '../../src/server/log/exec-log.ts';
+import type { StoredOutput } from '../../src/server/log/stored-output.ts';
 
 /** A write of an exec. */
 export interface Write {

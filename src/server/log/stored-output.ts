@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../protocol/events.ts';
-import type { OutputHead } from '../protocol/frames.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
+import type { OutputHead } from '../../protocol/frames.ts';
 import { isMissing, toStoredError } from './stored-error.ts';
 import { StoredIndex, toPlace } from './stored-index.ts';
 import { StoredLogReader } from './stored-log-reader.ts';

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { OUTPUT_STREAMS, type StreamBytes } from '../../src/protocol/events.ts';
-import { formatOutputFrame } from '../../src/protocol/frames.ts';
-import { openStoredLog } from '../../src/server/stored-log.ts';
-import { reopenStoredLog } from '../../src/server/stored-output.ts';
+import { OUTPUT_STREAMS, type StreamBytes } from '../../../src/protocol/events.ts';
+import { formatOutputFrame } from '../../../src/protocol/frames.ts';
+import { openStoredLog } from '../../../src/server/log/stored-log.ts';
+import { reopenStoredLog } from '../../../src/server/log/stored-output.ts';
 import {
   batchesOf,
   bytesOf,
@@ -17,7 +17,7 @@ import {
   sizeOf,
   toText,
   writes,
-} from '../support/stored-pieces.ts';
+} from '../../support/stored-pieces.ts';
 
 const KIB = 1024;
 const FROM_START: StreamBytes = { stdout: 0, stderr: 0 };

@@ -1,5 +1,5 @@
 import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { OUTPUT_HEAD_BYTES, writeOutputHead } from '../protocol/frames.ts';
+import { OUTPUT_HEAD_BYTES, writeOutputHead } from '../../protocol/frames.ts';
 import type { LogPiece } from './exec-log.ts';
 import { isMissing, toStoredError } from './stored-error.ts';
 import type { Segment } from './stored-segment.ts';

@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { SbxError } from '../../src/protocol/errors.ts';
-import { openStoredLog, type StoredLog } from '../../src/server/stored-log.ts';
-import { reopenStoredLog } from '../../src/server/stored-output.ts';
+import { SbxError } from '../../../src/protocol/errors.ts';
+import { openStoredLog, type StoredLog } from '../../../src/server/log/stored-log.ts';
+import { reopenStoredLog } from '../../../src/server/log/stored-output.ts';
 import {
   batchesOf,
   countDescriptors,
@@ -14,7 +14,7 @@ import {
   sizeOf,
   toText,
   type Write,
-} from '../support/stored-pieces.ts';
+} from '../../support/stored-pieces.ts';
 
 const KIB = 1024;
 

@@ -10,16 +10,16 @@ import {
   type StartExecRequest,
   type StdinEndRequest,
   type VersionAnswer,
-} from '../protocol/api.ts';
-import { SbxError } from '../protocol/errors.ts';
-import type { HelloEvent } from '../protocol/events.ts';
+} from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import type { HelloEvent } from '../../protocol/events.ts';
 import type { AppOptions } from './app.ts';
-import { serverSentEvents } from './event-format.ts';
-import { EventStream, type OpenStream } from './event-stream.ts';
+import { serverSentEvents } from '../event-format.ts';
+import { EventStream, type OpenStream } from '../event-stream.ts';
 import { parseEventsQuery, type EventsQuery } from './events-query.ts';
-import type { ExecReader } from './exec-reader.ts';
-import type { ExecRegistry } from './exec-registry.ts';
-import type { Exec } from './exec.ts';
+import type { ExecReader } from '../exec-reader.ts';
+import type { ExecRegistry } from '../exec-registry.ts';
+import type { Exec } from '../exec.ts';
 import {
   ackSchema,
   closeSchema,
@@ -34,7 +34,7 @@ import {
   stdinEndSchema,
   stdinSchema,
 } from './schemas.ts';
-import type { Turns } from './turns.ts';
+import type { Turns } from '../turns.ts';
 
 interface ById {
   Params: { id: string };

@@ -1,8 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OUTPUT_STREAMS, type OutputStream } from '../protocol/events.ts';
-import { SbxError } from '../protocol/errors.ts';
-import { preparePrivateDirectory } from '../state/private-directory.ts';
+import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import { preparePrivateDirectory } from '../../state/private-directory.ts';
 import type { LogPiece } from './exec-log.ts';
 import { toStoredError } from './stored-error.ts';
 import { StoredIndex } from './stored-index.ts';

@@ -1,5 +1,5 @@
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../protocol/events.ts';
-import type { OutputHead } from '../protocol/frames.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
+import type { OutputHead } from '../../protocol/frames.ts';
 import type { Segment } from './stored-segment.ts';
 
 /** The segments of one stream that are kept, oldest first. */

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
-import { SbxError } from '../protocol/errors.ts';
+import { SbxError } from '../../protocol/errors.ts';
 import {
   FrameParser,
   formatJsonFrame,
   type ChannelRequest,
   type DataHead,
   type OpeningRequest,
-} from '../protocol/frames.ts';
-import type { Attached } from './exec-registry.ts';
+} from '../../protocol/frames.ts';
+import type { Attached } from '../exec-registry.ts';
 
 export interface ExecChannelOptions {
   /** @throws SbxError `invalid_argument` for what is no request */

@@ -1,4 +1,4 @@
-import { SbxError } from '../protocol/errors.ts';
+import { SbxError } from '../../protocol/errors.ts';
 
 /**
  * What a system call said about a log on disk, for people: `disk_full` or `state_dir_unusable`, with the path. What no

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { CreateSandboxRequest } from '../protocol/api.ts';
+import type { CreateSandboxRequest } from '../../protocol/api.ts';
 import type { AppOptions } from './app.ts';
 import { createSandboxSchema } from './schemas.ts';
 

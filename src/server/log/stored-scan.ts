@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { OUTPUT_HEAD_BYTES, parseOutputHead, type OutputHead } from '../protocol/frames.ts';
+import { OUTPUT_HEAD_BYTES, parseOutputHead, type OutputHead } from '../../protocol/frames.ts';
 import type { Segment } from './stored-segment.ts';
 
 /** Read at once: many small frames, or little of a large one, of which only the head matters. */

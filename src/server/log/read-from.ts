@@ -1,6 +1,6 @@
-import type { ReadFrom } from '../protocol/api.ts';
-import { SbxError } from '../protocol/errors.ts';
-import { OUTPUT_STREAMS, type StreamBytes } from '../protocol/events.ts';
+import type { ReadFrom } from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import { OUTPUT_STREAMS, type StreamBytes } from '../../protocol/events.ts';
 
 /** What there is to read of an exec, for somebody who wants to begin. */
 export interface Readable {

@@ -1,4 +1,4 @@
-import { MIN_LOG_BYTES, MIN_WINDOW } from '../protocol/api.ts';
+import { MIN_LOG_BYTES, MIN_WINDOW } from '../../protocol/api.ts';
 
 /** JSON Schemas of the requests; their types are in `protocol/api.ts`. */
 

@@ -1,4 +1,4 @@
-import type { OutputStream, StreamBytes } from '../protocol/events.ts';
+import type { OutputStream, StreamBytes } from '../../protocol/events.ts';
 import { BlockPool } from './block-pool.ts';
 
 /** Bytes of one stream as they were read. `bytes` may be the head of a larger buffer that still fills. */

@@ -1,6 +1,11 @@
 import { open, type FileHandle } from 'node:fs/promises';
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../protocol/events.ts';
-import { MAX_FRAME_BYTES, OUTPUT_HEAD_BYTES, parseOutputHead, type OutputHead } from '../protocol/frames.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
+import {
+  MAX_FRAME_BYTES,
+  OUTPUT_HEAD_BYTES,
+  parseOutputHead,
+  type OutputHead,
+} from '../../protocol/frames.ts';
 import type { LogPiece } from './exec-log.ts';
 import { isMissing, toStoredError } from './stored-error.ts';
 import type { SegmentList, StoredIndex } from './stored-index.ts';

@@ -1,5 +1,5 @@
-import { MIN_WINDOW, type AttachRequest, type ReadFrom } from '../protocol/api.ts';
-import { SbxError } from '../protocol/errors.ts';
+import { MIN_WINDOW, type AttachRequest, type ReadFrom } from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
 
 /** The query of an event stream, as the schema has checked it. */
 export interface EventsQuery {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { OutputStream } from '../../src/protocol/events.ts';
-import { ExecLog, type LogPiece } from '../../src/server/exec-log.ts';
+import type { OutputStream } from '../../../src/protocol/events.ts';
+import { ExecLog, type LogPiece } from '../../../src/server/log/exec-log.ts';
 
 /** All that a reader with these offsets still gets. */
 function readAll(log: ExecLog, from = { stdout: 0, stderr: 0 }, limit = 1 << 20): LogPiece[] {

@@ -1,4 +1,4 @@
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../protocol/events.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
 import type { ExecLog, LogPiece } from './exec-log.ts';
 import type { StoredLogReader } from './stored-log-reader.ts';
 import type { StoredOutput } from './stored-output.ts';

@@ -1,5 +1,5 @@
-import type { OutputStream } from '../protocol/events.ts';
-import { OUTPUT_HEAD_BYTES } from '../protocol/frames.ts';
+import type { OutputStream } from '../../protocol/events.ts';
+import { OUTPUT_HEAD_BYTES } from '../../protocol/frames.ts';
 import type { LogPiece } from './exec-log.ts';
 import type { Segment } from './stored-segment.ts';
 

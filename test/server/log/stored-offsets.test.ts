@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../src/protocol/events.ts';
-import type { LogPiece } from '../../src/server/exec-log.ts';
-import { openStoredLog } from '../../src/server/stored-log.ts';
-import { countDescriptors, piecesOf, writes } from '../support/stored-pieces.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../../src/protocol/events.ts';
+import type { LogPiece } from '../../../src/server/log/exec-log.ts';
+import { openStoredLog } from '../../../src/server/log/stored-log.ts';
+import { countDescriptors, piecesOf, writes } from '../../support/stored-pieces.ts';
 
 const KIB = 1024;
 

@@ -1,6 +1,6 @@
-import { DEFAULT_WINDOW } from '../protocol/api.ts';
-import { SbxError } from '../protocol/errors.ts';
-import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../protocol/events.ts';
+import { DEFAULT_WINDOW } from '../../protocol/api.ts';
+import { SbxError } from '../../protocol/errors.ts';
+import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
 import { ExecLog, type LogPiece } from './exec-log.ts';
 import type { LogView } from './log-cursor.ts';
 import type { StoredLog } from './stored-log.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { OutputStream } from '../protocol/events.ts';
+import type { OutputStream } from '../../protocol/events.ts';
 
 /** A file with frames of one stream. Its name says where it begins, so that listing a directory gives the index. */
 export interface Segment {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { toTestUserName } from './test/rootless-setup.ts';
 
@@ -15,20 +16,19 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'rootless',
-          include: ['test/e2e/**/*.test.ts', 'test/programs/**/*.test.ts'],
-          // What happens on the way to a server, and to what is printed, is the same for every user.
-          exclude: [
-            'test/e2e/{chaos,chaos-moments,chaos-proxy,host,json-*,many-execs,nginx,reconnect,silences}.test.ts',
-          ],
+          // Not the folders of test/e2e: what happens on the way to a server, what outlasts it and what is printed is
+          // the same for every user.
+          include: ['test/e2e/*.test.ts', 'test/programs/**/*.test.ts'],
           globalSetup: ['test/global-setup.ts', 'test/rootless-setup.ts'],
           env: { SBX_TEST_USER: toTestUserName() },
         },
       },
     ],
     globalSetup: 'test/global-setup.ts',
-    // Real processes and real runtimes: a worker is a process of its own, and two of them fill two cores.
+    // Real processes and real runtimes: a worker is a process of its own. Half of its time it waits, so that two
+    // for each core fill it.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 2 * availableParallelism(),
     // For a busy machine, not for slow tests.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -15,3 +15,9 @@ export function findDaemons(stateDir: string): number[] {
       }
     });
 }
+
+/** The listening socket of this path, and the server's ends of its connections. */
+export function countSockets(path: string): number {
+  const lines = readFileSync('/proc/net/unix', 'utf8').split('\n');
+  return lines.filter((line) => line.includes(path)).length;
+}

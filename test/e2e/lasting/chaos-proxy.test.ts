@@ -5,8 +5,8 @@ import { rm } from 'node:fs/promises';
 import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ChaosProxy, type ChaosProxyOptions } from '../support/chaos-proxy.ts';
-import { makeDirectory } from '../support/caller.ts';
+import { ChaosProxy, type ChaosProxyOptions } from '../../support/chaos-proxy.ts';
+import { makeDirectory } from '../../support/caller.ts';
 
 // The proxy of these tests is a tool of theirs: what it says that it did must be what it did.
 

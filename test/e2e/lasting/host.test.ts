@@ -6,11 +6,11 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readDaemon } from '../support/api.ts';
-import { makeDirectory } from '../support/caller.ts';
-import { makeCertificate, openForwarder, type Certificate, type Forwarder } from '../support/forwarder.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { runShell } from '../support/shell.ts';
+import { readDaemon } from '../../support/api.ts';
+import { makeDirectory } from '../../support/caller.ts';
+import { makeCertificate, openForwarder, type Certificate, type Forwarder } from '../../support/forwarder.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { runShell } from '../../support/shell.ts';
 
 /** Where the server is. */
 let home: Home;

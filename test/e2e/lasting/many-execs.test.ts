@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { startDetached } from '../../src/client/api.ts';
-import { ExecSession } from '../../src/client/exec-session.ts';
-import { createLocalTransport } from '../../src/client/http-transport.ts';
-import type { Transport } from '../../src/client/transport.ts';
-import { readDaemon } from '../support/api.ts';
-import { waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { startDetached } from '../../../src/client/api.ts';
+import { ExecSession } from '../../../src/client/exec-session.ts';
+import { createLocalTransport } from '../../../src/client/http-transport.ts';
+import type { Transport } from '../../../src/client/transport.ts';
+import { readDaemon } from '../../support/api.ts';
+import { waitUntil } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
 
 let home: Home;
 let sandbox: string;

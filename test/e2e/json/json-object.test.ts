@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readDaemon } from '../support/api.ts';
-import { ByteReader, toSha256 } from '../support/byte-reader.ts';
-import { makeDirectory } from '../support/caller.ts';
-import { findGuests, makeMark, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { parseLine, toBytes, type Json } from '../support/json-schema.ts';
-import { runShell } from '../support/shell.ts';
-import { STATUS_CASES } from '../support/status-cases.ts';
+import { readDaemon } from '../../support/api.ts';
+import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
+import { makeDirectory } from '../../support/caller.ts';
+import { countSockets } from '../../support/daemons.ts';
+import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { parseLine, toBytes, type Json } from '../../support/json-schema.ts';
+import { runShell } from '../../support/shell.ts';
+import { STATUS_CASES } from '../../support/status-cases.ts';
 
 const MIB = 1024 * 1024;
 
@@ -39,12 +39,6 @@ async function run(args: readonly string[], input?: Buffer): Promise<Json> {
   expect(object.status).toBe(exitCode);
   return object;
 }
-
-/** The listening socket of this path, and its connections. */
-const countSockets = (path: string): number =>
-  readFileSync('/proc/net/unix', 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(path)).length;
 
 /** Gives the command these bytes to print. */
 const echo = (bytes: Buffer): Promise<Json> => run([sandbox, 'cat'], bytes);
@@ -121,9 +115,10 @@ describe('sbx exec --json', () => {
     const { pid, socket } = readDaemon(other);
     // It takes the connection, and nothing that comes on it.
     process.kill(pid, 'SIGSTOP');
+    const before = countSockets(socket);
     const child = other.start(['exec', '--json', '--', 'true'], { stdin: 'ignore' });
     const stdout = new ByteReader(child.stdout);
-    await waitUntil(() => countSockets(socket) > 1);
+    await waitUntil(() => countSockets(socket) > before);
     child.kill('SIGTERM');
     const object = parseLine((await stdout.rest()).toString(), 'exec');
     expect(object).toMatchObject({ status: 143, exit: null, error: { code: 'session_lost' } });

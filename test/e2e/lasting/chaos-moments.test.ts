@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findExecs, readDaemon } from '../support/api.ts';
-import type { Mark } from '../support/chaos-link.ts';
-import { ChaosProxy } from '../support/chaos-proxy.ts';
-import { makeMark, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { expectEnd, expectLost, expectSameBytes, startStreaming, stream } from '../support/streaming.ts';
-import { toVia } from '../support/via.ts';
+import { findExecs, readDaemon } from '../../support/api.ts';
+import type { Mark } from '../../support/chaos-link.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
+import { makeMark, waitUntil } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { expectEnd, expectLost, expectSameBytes, startStreaming, stream } from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
 
 const BYTES = randomBytes(100_000);
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ByteReader, toSha256 } from '../support/byte-reader.ts';
-import { waitForGuestsToEnd, findGuests, makeMark } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { findSchemaErrors, parseLine, parseLines, toBytes, type Json } from '../support/json-schema.ts';
-import { runShell } from '../support/shell.ts';
+import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
+import { waitForGuestsToEnd, findGuests, makeMark } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { findSchemaErrors, parseLine, parseLines, toBytes, type Json } from '../../support/json-schema.ts';
+import { runShell } from '../../support/shell.ts';
 
 let home: Home;
 let sandbox: string;

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readDaemon } from '../support/api.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx, type NginxSetup } from '../support/nginx.ts';
+import { readDaemon } from '../../support/api.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx, type NginxSetup } from '../../support/nginx.ts';
 import {
   COUNTER,
   expectEnd,
@@ -11,8 +11,8 @@ import {
   startStreaming,
   stream,
   toNumbers,
-} from '../support/streaming.ts';
-import { toVia } from '../support/via.ts';
+} from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
 
 const MIB = 1024 * 1024;
 const NONE = Buffer.alloc(0);

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CUT_MS, RECONNECT_GRACE_MS } from '../../src/protocol/api.ts';
-import { readDaemon } from '../support/api.ts';
-import { ChaosProxy } from '../support/chaos-proxy.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { expectEnd, startStreaming } from '../support/streaming.ts';
-import { toVia } from '../support/via.ts';
+import { CUT_MS, RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
+import { readDaemon } from '../../support/api.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { expectEnd, startStreaming } from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
 
 let home: Home;
 let sandbox: string;

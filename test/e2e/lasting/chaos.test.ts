@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readDaemon } from '../support/api.ts';
-import { CALLER } from '../support/caller.ts';
-import { ChaosProxy, type ChaosProxyOptions } from '../support/chaos-proxy.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { readDaemon } from '../../support/api.ts';
+import { CALLER } from '../../support/caller.ts';
+import { ChaosProxy, type ChaosProxyOptions } from '../../support/chaos-proxy.ts';
+import { openHome, type Home } from '../../support/home.ts';
 import {
   COUNTER,
   expectEnd,
@@ -12,8 +12,8 @@ import {
   startStreaming,
   stream,
   toNumbers,
-} from '../support/streaming.ts';
-import { toVia } from '../support/via.ts';
+} from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
 
 const MIB = 1024 * 1024;
 const NONE = Buffer.alloc(0);

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { RECONNECT_GRACE_MS } from '../../src/protocol/api.ts';
-import { readDaemon } from '../support/api.ts';
-import { ChaosProxy } from '../support/chaos-proxy.ts';
-import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { expectEnd, expectLost, startStreaming } from '../support/streaming.ts';
-import { toVia } from '../support/via.ts';
+import { RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
+import { readDaemon } from '../../support/api.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { expectEnd, expectLost, startStreaming } from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
 
 let home: Home;
 let sandbox: string;

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ByteReader } from '../support/byte-reader.ts';
-import { release, startDetachedShell, toWait } from '../support/detached.ts';
-import { makeMark, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { parseLine, parseLines, toBytes, type Form, type Json } from '../support/json-schema.ts';
-import { runShell } from '../support/shell.ts';
+import { ByteReader } from '../../support/byte-reader.ts';
+import { release, startDetachedShell, toWait } from '../../support/detached.ts';
+import { makeMark, waitUntil } from '../../support/guests.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { parseLine, parseLines, toBytes, type Form, type Json } from '../../support/json-schema.ts';
+import { runShell } from '../../support/shell.ts';
 
 let home: Home;
 let sandbox: string;

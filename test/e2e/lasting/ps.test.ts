@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { routes } from '../../src/protocol/api.ts';
-import { callApi } from '../support/api.ts';
-import { startDetachedShell } from '../support/detached.ts';
-import { openHome, type Home } from '../support/home.ts';
-import { parseLine } from '../support/json-schema.ts';
+import { routes } from '../../../src/protocol/api.ts';
+import { callApi } from '../../support/api.ts';
+import { startDetachedShell } from '../../support/detached.ts';
+import { openHome, type Home } from '../../support/home.ts';
+import { parseLine } from '../../support/json-schema.ts';
 
 let home: Home;
 

@@ -13,7 +13,7 @@ import { parseFailure, requestJson } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
 import { withinMoment } from './moment.ts';
-import type { PathTraits } from './path-traits.ts';
+import { MOST_REFUSED_BODIES, type PathTraits } from './path-traits.ts';
 import { StdinBodies } from './stdin-bodies.ts';
 import type { StdinCursor } from './stdin-queue.ts';
 import type { Connection, RequestOptions, Transport } from './transport.ts';
@@ -101,12 +101,15 @@ export class HttpRoad implements ExecRoad {
         id,
         client,
         traits,
-        onAccepted: ({ accepted, closed }) =>
-          this.#listener?.take({ type: 'stdin', accepted, closed, limit: accepted }),
+        onAccepted: ({ accepted, closed }) => {
+          traits.refusedBodies = 0;
+          this.#listener?.take({ type: 'stdin', accepted, closed, limit: accepted });
+        },
       });
       await this.#bodies.run(cursor);
     } catch (error) {
       if (error instanceof SbxError && error.code === 'input_failed') throw error;
+      if (isForeign(error)) traits.refusedBodies += 1;
       this.#fail(error);
     }
   }
@@ -145,9 +148,17 @@ export class HttpRoad implements ExecRoad {
   #fail(error: unknown): void {
     const { message } = error as Error;
     if (error instanceof SbxError && VAIN.includes(error.code)) return;
-    this.#failure ??= new SbxError('server_unreachable', message, { cause: error });
+    const isHopeless = this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
+    this.#failure ??= isHopeless
+      ? (error as Error)
+      : new SbxError('server_unreachable', message, { cause: error });
     this.close();
   }
+}
+
+/** The word of something on the way, and not of the server. */
+function isForeign(error: unknown): boolean {
+  return error instanceof SbxError && error.code === 'internal';
 }
 
 /** Nobody is there any more who could want what was asked. */

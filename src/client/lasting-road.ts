@@ -41,7 +41,7 @@ export class LastingRoad {
   readonly graceMs: number;
   readonly #options: LastingRoadOptions;
   readonly #resume: ResumePolicy;
-  readonly #traits: PathTraits = { refusesUpgrades: false, collectsBodies: undefined };
+  readonly #traits: PathTraits = { refusesUpgrades: false, collectsBodies: undefined, refusedBodies: 0 };
   readonly #closing = new AbortController();
   #current: ExecRoad | undefined;
   #hasConnected = false;

@@ -11,7 +11,7 @@ import { ExecJournal } from './log/exec-journal.ts';
 import type { ExecReader } from './exec-reader.ts';
 import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
-import { resolveFrom } from './log/read-from.ts';
+import { requireShown, resolveFrom } from './log/read-from.ts';
 import { SignalNumbers } from './signal-numbers.ts';
 
 export interface ExecClientsOptions {
@@ -104,8 +104,9 @@ export class ExecClients {
     return reader;
   }
 
-  /** A client has everything before these offsets. @throws SbxError `invalid_argument` beyond what there is */
+  /** A client has everything before these offsets. @throws SbxError `invalid_argument` beyond what was shown */
   acknowledge(client: string | undefined, offsets: Partial<StreamBytes>): void {
+    requireShown(this.journal, offsets);
     const reader = this.readers.find(client);
     reader?.hear();
     const isOwners = reader?.isOwner ?? this.isOwnedBy(client);

@@ -8,6 +8,7 @@ import {
 import { SilenceWatch } from '../protocol/silence-watch.ts';
 import type { EventStream, OpenStream } from './event-stream.ts';
 import { LogCursor, type LogView, type Next, type Room } from './log/log-cursor.ts';
+import { requireShown } from './log/read-from.ts';
 
 /** Who reads, and how. */
 export interface ReaderSettings {
@@ -43,6 +44,7 @@ export class ExecReader {
   #isOwner: boolean;
   #wasOwner = false;
   readonly #acknowledged: Record<OutputStream, number>;
+  readonly #hooks: ReaderHooks;
   readonly #cursor: LogCursor;
   readonly #stream: EventStream;
   readonly #silence: SilenceWatch | undefined;
@@ -50,6 +52,7 @@ export class ExecReader {
   constructor(settings: ReaderSettings, hooks: ReaderHooks, open: OpenStream) {
     const { client, window, from, hasOutput, isOwner, heartbeatMs } = settings;
     this.client = client;
+    this.#hooks = hooks;
     this.window = window;
     this.#isOwner = isOwner;
     this.#acknowledged = { ...from };
@@ -106,8 +109,9 @@ export class ExecReader {
     this.#silence?.hear();
   }
 
-  /** It has everything before these offsets. */
+  /** It has everything before these offsets. @throws SbxError `invalid_argument` beyond what was shown */
   acknowledge(offsets: Partial<StreamBytes>): void {
+    requireShown(this.#hooks.view, offsets);
     for (const stream of OUTPUT_STREAMS) {
       this.#acknowledged[stream] = Math.max(this.#acknowledged[stream], offsets[stream] ?? 0);
     }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { routes, STDIN_WINDOW } from '../../src/protocol/api.ts';
+import { DEFAULT_WINDOW, routes, STDIN_WINDOW } from '../../src/protocol/api.ts';
 import type { ExecEvent } from '../../src/protocol/events.ts';
 import {
   createEventParser,
@@ -12,6 +12,7 @@ import {
   type ChannelRequest,
 } from '../../src/protocol/frames.ts';
 import { callApi, readDaemon } from '../support/api.ts';
+import { startDetachedShell } from '../support/detached.ts';
 import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
 
@@ -151,6 +152,35 @@ describe('a channel that says what it may not', () => {
       type: 'error',
       error: { message: expect.stringContaining(words) },
     });
+  });
+});
+
+describe('a channel that watches', () => {
+  it('gets an error for an acknowledgement of more than there is, and the exec goes on', async () => {
+    const id = await startDetachedShell(home, sandbox, ['printf hi; exec sleep 300']);
+    const socket = open();
+    socket.write(
+      frame({
+        type: 'attach',
+        id,
+        from: 'start',
+        client: randomUUID(),
+        watch: true,
+        window: { stdout: DEFAULT_WINDOW, stderr: DEFAULT_WINDOW },
+      }),
+    );
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes('"attached"')) await once(socket, 'data');
+    socket.write(frame({ type: 'ack', stdout: 1000 }));
+    await once(socket, 'close');
+    expect(toEvents(Buffer.concat(chunks)).at(-1)).toMatchObject({
+      type: 'error',
+      error: { message: expect.stringMatching(/^Cannot acknowledge stdout up to 1000: it has [02] bytes$/) },
+    });
+    expect((await home.run(['ps', '-q'])).stdout).toBe(`${id}\n`);
+    await home.run(['kill', id]);
+    await home.run(['wait', id]);
   });
 });
 

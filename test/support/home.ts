@@ -32,7 +32,15 @@ export async function openHome(env: Readonly<Record<string, string>> = {}, calle
   const stateDir = await makeDirectory('sbx-test-', caller);
   const all = { PATH: toPath(), HOME: caller.home, SBX_STATE_DIR: stateDir, ...env };
   const as = toSpawnOptions(caller);
-  const base = { ...as, env: all, extendEnv: false, reject: false, stripFinalNewline: false } as const;
+  const base = {
+    ...as,
+    env: all,
+    extendEnv: false,
+    reject: false,
+    stripFinalNewline: false,
+    // A signal that a test sends is followed by no KILL of the library's.
+    forceKillAfterDelay: false,
+  } as const;
   const home: Home = {
     caller,
     stateDir,

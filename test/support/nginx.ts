@@ -19,6 +19,8 @@ export const NGINX_SECONDS = 3;
 export interface Nginx {
   /** For `--host`. */
   readonly hosts: Readonly<Record<NginxSetup, string>>;
+  /** For `--host`: as `defaults`, but every body of stdin is refused. */
+  readonly bodiless: string;
   /** The certificate of `tls`, which is its own authority; readable for the caller of `sbx`. */
   readonly caFile: string;
   /** What it has said about itself, errors of connections among it. */
@@ -48,6 +50,7 @@ export async function startNginx(socketPath: string): Promise<Nginx> {
       unbuffered: `http://127.0.0.1:${ports.unbuffered}`,
       tls: `https://localhost:${ports.tls}`,
     },
+    bodiless: `http://127.0.0.1:${ports.defaults}/bodiless`,
     caFile: certificate.certificateFile,
     readLog: () => readFileSync(log, 'utf8'),
     close: async () => {
@@ -116,6 +119,8 @@ http {
     listen 127.0.0.1:${ports.defaults};
     ${clocks}
     location / { proxy_pass http://sbx; }
+    location /bodiless/ { proxy_pass http://sbx/; }
+    location ~ ^/bodiless/.*/stdin$ { return 413; }
   }
 
   server { # unbuffered

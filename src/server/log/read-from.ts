@@ -31,6 +31,16 @@ export async function resolveFrom(readable: Readable, from: ReadFrom): Promise<S
   return offsets;
 }
 
+/** Nobody has what was not shown. @throws SbxError `invalid_argument` */
+export function requireShown({ visible }: Pick<Readable, 'visible'>, offsets: Partial<StreamBytes>): void {
+  for (const stream of OUTPUT_STREAMS) {
+    const [offset = 0, end] = [offsets[stream], visible[stream]];
+    if (offset <= end) continue;
+    const why = `Cannot acknowledge ${stream} up to ${offset}: it has ${end} bytes`;
+    throw new SbxError('invalid_argument', why);
+  }
+}
+
 function requireWithin(wanted: number, end: number, what: string): void {
   if (wanted <= end) return;
   throw new SbxError('position_beyond_end', `Cannot read from ${what} ${wanted}: the end is at ${end}`);

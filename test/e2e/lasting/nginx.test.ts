@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDaemon } from '../../support/api.ts';
+import { makeMark, waitForGuestsToEnd } from '../../support/guests.ts';
 import { openHome, type Home } from '../../support/home.ts';
 import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx, type NginxSetup } from '../../support/nginx.ts';
 import {
   COUNTER,
   expectEnd,
+  expectLost,
   expectSameBytes,
   startStreaming,
   stream,
@@ -94,6 +96,14 @@ describe.each(NGINX_SETUPS)("behind nginx's setup %s", (setup) => {
     run.child.stdout.destroy();
     expectEnd({ ...(await run.finish()), stdout: NONE }, { status: 141 });
   });
+});
+
+it('a proxy that refuses every body of stdin ends the run, which says so', async () => {
+  const mark = makeMark();
+  const run = startStreaming(toVia(home, nginx.bodiless), [sandbox, '--', 'sh', '-c', `cat; : ${mark}`]);
+  run.child.stdin.end('refused\n');
+  expectLost(await run.finish(), 'answered 413');
+  await waitForGuestsToEnd(mark);
 });
 
 // At once: they mostly wait.

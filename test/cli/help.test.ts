@@ -1,13 +1,7 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { expect, it } from 'vitest';
+import { useHome } from '../support/home.ts';
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await openHome();
-});
-
-afterAll(() => home.close());
+const home = useHome();
 
 const COMMANDS =
   'exec rsh ps logs attach wait kill create ls inspect rm daemon serve setup doctor version'.split(' ');

@@ -1,14 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { describe, expect, it } from 'vitest';
+import { openHome, useHome } from '../support/home.ts';
 import { findSchemaErrors, parseLine, type Form } from '../support/json-schema.ts';
 import { runShell } from '../support/shell.ts';
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await openHome();
-});
-afterAll(() => home.close());
+const home = useHome();
 
 /** Runs `sbx`, which says nothing on stderr, and gives what it printed. */
 async function run(args: readonly string[], form: Form) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome, SBX, type Home } from '../support/home.ts';
+import { SBX, useHome } from '../support/home.ts';
 
 interface Example {
   readonly language: string;
@@ -30,17 +30,15 @@ function findStep(): string {
   return step.replace(/^ {4}/gm, '');
 }
 
-let home: Home;
+const home = useHome();
 let directory: string;
 
 beforeAll(async () => {
-  home = await openHome();
   directory = await mkdtemp(join(tmpdir(), 'readme-'));
   await mkdir(join(directory, 'bin'));
   await symlink(SBX, join(directory, 'bin/sbx'));
 });
 afterAll(async () => {
-  await home.close();
   await rm(directory, { recursive: true });
 });
 

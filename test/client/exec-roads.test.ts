@@ -12,21 +12,18 @@ import { routes } from '../../src/protocol/api.ts';
 import { SbxError } from '../../src/protocol/errors.ts';
 import type { ExitEvent } from '../../src/protocol/events.ts';
 import { readDaemon } from '../support/api.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let older: Server;
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
   older = await listenAsOlderServer(join(home.stateDir, 'older.sock'), readDaemon(home).socket);
 });
 
 afterAll(async () => {
   older.close();
-  await home.close();
 });
 
 /** The daemon as it would answer if it knew no channels. */

@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { findExecs } from '../support/api.ts';
 import { findGuests, makeMark } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 describe.each(MODES)('a process that a command leaves behind, $mode', ({ flags }) => {
   const run = (script: string) => home.run(['exec', ...flags, sandbox, 'sh', '-c', script]);

@@ -6,22 +6,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { findDaemons } from '../support/daemons.ts';
 import { findGuests, makeMark } from '../support/guests.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
-import { findLeftovers, openHome, type Home } from '../support/home.ts';
+import { findLeftovers, openHome, useHome, useSandbox, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home, 'web');
 /** A directory for files of the caller. */
 let directory: string;
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox('web');
   directory = await makeDirectory('sbx-test-files-');
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
-  await home.close();
 });
 
 interface Expected {

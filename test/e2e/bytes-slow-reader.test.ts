@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CUT_MS, STDIN_BODY } from '../../src/protocol/api.ts';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
 /** A watch that looks five times in the cut time may see the silence a fifth of it late. */
@@ -11,14 +11,8 @@ const LONG_MS = CUT_MS * 1.4;
 const WRITER = ['python3', '-c', 'import os\nfor i in range(1024): os.write(1, bytes([i % 251]) * 65536)'];
 const WRITTEN = Buffer.concat(Array.from({ length: 1024 }, (_, i) => Buffer.alloc(65536, i % 251)));
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 // They sleep most of their time: side by side.
 describe.concurrent('a reader that is late', () => {

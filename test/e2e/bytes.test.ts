@@ -6,13 +6,13 @@ import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
 import { makeDirectory } from '../support/caller.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
 const SIZE = 64 * 1024 * 1024;
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let directory: string;
 let data: string;
 let sha256: string;
@@ -23,12 +23,9 @@ beforeAll(async () => {
   const bytes = randomBytes(SIZE);
   sha256 = toSha256(bytes);
   await writeFile(data, bytes);
-  home = await openHome();
-  sandbox = await home.createSandbox();
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
-  await home.close();
 });
 
 describe.each(MODES)('64 MiB of random bytes, $mode', ({ flags }) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { followExec } from '../support/api.ts';
 import { makeDirectory } from '../support/caller.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
 const PRINT_ARGV = 'import json, os, sys; print(json.dumps([os.fsencode(a).decode() for a in sys.argv[1:]]))';
@@ -17,18 +17,15 @@ const OWN_ENV = {
   LANG: 'C.UTF-8',
 };
 
-let home: Home;
-let sandbox: string;
+const home = useHome({ CALLERS_OWN: 'secret', LC_ALL: 'C', NODE_OPTIONS: '', COPIED: 'a \'b\' "c"\n=d' });
+const sandbox = useSandbox(home);
 let directory: string;
 
 beforeAll(async () => {
   directory = await makeDirectory('arguments-');
-  home = await openHome({ CALLERS_OWN: 'secret', LC_ALL: 'C', NODE_OPTIONS: '', COPIED: 'a \'b\' "c"\n=d' });
-  sandbox = await home.createSandbox();
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
-  await home.close();
 });
 
 async function readArgv(args: readonly string[]): Promise<unknown> {

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
 import { release, startDetachedShell, toBuffer, toWait } from '../support/detached.ts';
 import { makeMark, waitForGuestsToEnd } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const start = (...script: readonly [string, ...string[]]): Promise<string> =>
   startDetachedShell(home, sandbox, script);

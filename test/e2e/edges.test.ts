@@ -1,21 +1,14 @@
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { makeDirectory } from '../support/caller.ts';
 import { findDaemons } from '../support/daemons.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { openHome, useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 describe.each(MODES)('with 64 descriptors, $mode', ({ flags }) => {
   it('a command runs, also one that carries much', async () => {

@@ -21,20 +21,18 @@ import {
   type Told,
 } from '../support/exec-error-cases.ts';
 import { makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
-import { findLeftovers, openHome, type Home } from '../support/home.ts';
+import { findLeftovers, openHome, useHome, type Home } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
 
-let home: Home;
+const home = useHome();
 let directory: string;
 
 beforeAll(async () => {
-  home = await openHome();
   await home.createSandbox('web');
   directory = await makeDirectory('sbx-test-errors-');
 });
 
 afterAll(async () => {
-  await home.close();
   await rm(directory, { recursive: true });
 });
 

@@ -1,14 +1,8 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { expect, it } from 'vitest';
+import { useHome, useSandbox } from '../support/home.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 it('prints no hint with -q, and the error all the same', async () => {
   const loud = await home.run(['exec', sandbox, 'no-such-command']);

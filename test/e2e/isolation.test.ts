@@ -10,22 +10,19 @@ import { ETC_ALLOW_LIST, ETC_WRITTEN } from '../../src/drivers/oci/etc-allow-lis
 import { readDaemon } from '../support/api.ts';
 import { makeMark } from '../support/guests.ts';
 import { CALLER, makeDirectory, toSpawnOptions } from '../support/caller.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 /** A directory of this machine that everybody may read. */
 let canary: string;
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
   canary = await makeDirectory('canary-');
   await writeFile(join(canary, 'file'), 'of this machine', { mode: 0o644 });
 });
 afterAll(async () => {
   await rm(canary, { recursive: true });
-  await home.close();
 });
 
 async function sh(script: string, name = sandbox): Promise<string> {

@@ -1,16 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { describe, expect, it } from 'vitest';
+import { openHome, useHome, useSandbox } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome({ LC_TIME: 'C', LC_NAME: 'ä b', GIT_PROTOCOL: 'version=2', EMPTY: '' });
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome({ LC_TIME: 'C', LC_NAME: 'ä b', GIT_PROTOCOL: 'version=2', EMPTY: '' });
+const sandbox = useSandbox(home);
 
 const rsh = (...args: string[]) => home.run(['rsh', ...args]);
 

@@ -1,18 +1,13 @@
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { HealthAnswer, SandboxStatus } from '../../src/protocol/api.ts';
 import { callApi, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome } from '../support/home.ts';
 import { MODES } from '../support/shell.ts';
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await openHome();
-});
-afterAll(() => home.close());
+const home = useHome();
 
 const fail = (message: RegExp) => ({
   stdout: '',

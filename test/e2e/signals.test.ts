@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const SIGNALS = [
   { name: 'INT', number: 2 },

@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { findExecs } from '../support/api.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
   const { stderr, exitCode } = await home.run(['exec', sandbox, 'sh', '-c', PREPARE]);
   expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
 });
-afterAll(() => home.close());
 
 /** Files that are there and cannot be executed. */
 const PREPARE = `

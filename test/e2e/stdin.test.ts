@@ -5,21 +5,18 @@ import { routes } from '../../src/protocol/api.ts';
 import { callApi, followExec } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { makeDirectory } from '../support/caller.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let directory: string;
 
 beforeAll(async () => {
   directory = await makeDirectory('stdin-');
-  home = await openHome();
-  sandbox = await home.createSandbox();
 });
 afterAll(async () => {
   await rm(directory, { recursive: true });
-  await home.close();
 });
 
 describe.each(MODES)('a stdin that never closes, $mode', ({ flags }) => {

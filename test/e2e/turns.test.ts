@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { ByteReader } from '../support/byte-reader.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { startShell } from '../support/shell.ts';
 
 const TURNS = 1000;
@@ -13,14 +13,8 @@ for line in sys.stdin:
 `;
 const CHILD = ['python3', '-u', '-c', ANSWERER];
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 interface Driven {
   readonly write: (text: string) => void;

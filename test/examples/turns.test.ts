@@ -1,16 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { expect, it } from 'vitest';
+import { useHome } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
 const DRIVER = fileURLToPath(new URL('../../examples/turns.py', import.meta.url));
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await openHome();
-});
-afterAll(() => home.close());
+const home = useHome();
 
 it('examples/turns.py talks with a Python in a sandbox, line by line', async () => {
   const lines = ['x = 6', 'x * 7', "'\\N{GRINNING FACE}' * 3", 'sum(range(x))'];

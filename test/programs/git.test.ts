@@ -1,28 +1,25 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
 
-let home: Home;
+const home = useHome({
+  GIT_SSH_COMMAND: 'sbx rsh',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_AUTHOR_NAME: 'A',
+  GIT_AUTHOR_EMAIL: 'a@example.org',
+  GIT_COMMITTER_NAME: 'A',
+  GIT_COMMITTER_EMAIL: 'a@example.org',
+});
+const sandbox = useSandbox(home);
 let work: Workplace;
-let sandbox: string;
 
 beforeAll(async () => {
-  home = await openHome({
-    GIT_SSH_COMMAND: 'sbx rsh',
-    GIT_CONFIG_GLOBAL: '/dev/null',
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_AUTHOR_NAME: 'A',
-    GIT_AUTHOR_EMAIL: 'a@example.org',
-    GIT_COMMITTER_NAME: 'A',
-    GIT_COMMITTER_EMAIL: 'a@example.org',
-  });
   work = await openWorkplace();
-  sandbox = await home.createSandbox();
   await runInside(MAKE_REPOSITORY);
 });
 afterAll(async () => {
-  await home.close();
   await work.close();
 });
 

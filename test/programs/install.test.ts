@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome } from '../support/home.ts';
 import { bringNode, type NodeInside } from '../support/node-inside.ts';
 import { runShell } from '../support/shell.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
@@ -45,16 +45,14 @@ echo 'int twice(int n) { return 2 * n; }' >twice.c
 printf 'LDLIBS = -lm\\nprogram: main.o twice.o\\n\\t$(CC) -o $@ $^ $(LDLIBS)\\n' >Makefile
 `;
 
-let home: Home;
+const home = useHome();
 let work: Workplace;
 
 beforeAll(async () => {
-  home = await openHome();
   work = await openWorkplace();
   await runShell(home, 'python3 -c "$@"', [MAKE_WHEEL, `${work.path}/${WHEEL}`]);
 });
 afterAll(async () => {
-  await home.close();
   await work.close();
 });
 

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { ByteReader } from '../support/byte-reader.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { JsonRpc } from '../support/json-rpc.ts';
 import { bringNode, copyIn } from '../support/node-inside.ts';
 
@@ -15,19 +15,16 @@ export function greet(name: string): Greeting { return { text: 'hé, ' + name };
 const wrong: number = greet('😀').text;
 `;
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let node: readonly string[];
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
   ({ node } = await bringNode(home, sandbox));
   const names = ['typescript', 'typescript-language-server'];
   await copyIn(home, sandbox, { from: MODULES, names, to: '/workspace/node_modules' });
   await home.run(['exec', sandbox, 'mkdir', ROOT]);
 });
-afterAll(() => home.close());
 
 interface Diagnostics {
   readonly uri: string;

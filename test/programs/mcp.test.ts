@@ -6,29 +6,26 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findExecs } from '../support/api.ts';
 import { waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { bringNode, copyIn } from '../support/node-inside.ts';
 import { toShellCommand } from '../support/shell.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
 
 const SERVER = fileURLToPath(new URL('../fixtures/mcp-server.mjs', import.meta.url));
 
-let home: Home;
+const home = useHome();
+const sandbox = useSandbox(home);
 let work: Workplace;
-let sandbox: string;
 let node: readonly string[];
 
 beforeAll(async () => {
-  home = await openHome();
   work = await openWorkplace();
-  sandbox = await home.createSandbox();
   ({ node } = await bringNode(home, sandbox));
   const outfile = `${work.path}/adder.mjs`;
   await build({ entryPoints: [SERVER], outfile, bundle: true, platform: 'node', format: 'esm' });
   await copyIn(home, sandbox, { from: dirname(outfile), names: ['adder.mjs'], to: '/workspace' });
 });
 afterAll(async () => {
-  await home.close();
   await work.close();
 });
 

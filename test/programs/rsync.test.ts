@@ -1,23 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
 import { describeTree, describeTreeInside, makeTree } from '../support/tree.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
 
 const RSHS = [{ rsh: 'sbx rsh' }, { rsh: 'sbx exec --stream' }];
 
-let home: Home;
+const home = useHome();
 let work: Workplace;
 let sandbox: string;
 
 beforeAll(async () => {
-  home = await openHome();
   work = await openWorkplace();
   await makeTree(home, `${work.path}/tree`, 'fractions');
 });
 afterAll(async () => {
-  await home.close();
   await work.close();
 });
 beforeEach(async () => {

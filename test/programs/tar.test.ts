@@ -1,21 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 import { describeTree, describeTreeInside, makeTree } from '../support/tree.ts';
 import { openWorkplace, type Workplace } from '../support/workplace.ts';
 
-let home: Home;
+const home = useHome();
+const sandbox = useSandbox(home);
 let work: Workplace;
-let sandbox: string;
 
 beforeAll(async () => {
-  home = await openHome();
   work = await openWorkplace();
-  sandbox = await home.createSandbox();
   await makeTree(home, `${work.path}/tree`, 'fractions');
 });
 afterAll(async () => {
-  await home.close();
   await work.close();
 });
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { DEFAULT_WINDOW, routes, STDIN_WINDOW } from '../../src/protocol/api.ts';
 import type { ExecEvent } from '../../src/protocol/events.ts';
 import {
@@ -14,17 +14,10 @@ import {
 import { callApi, readDaemon } from '../support/api.ts';
 import { startDetachedShell } from '../support/detached.ts';
 import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
-import { openHome, type Home } from '../support/home.ts';
+import { useHome, useSandbox } from '../support/home.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const UPGRADE = `GET ${routes.channel} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: sbx-frames\r\n`;
 

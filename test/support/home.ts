@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync, existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { chown, mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result, type ResultPromise } from 'execa';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { CALLER, makeDirectory, toSpawnOptions, type Caller } from './caller.ts';
 
 export const SBX = fileURLToPath(new URL('../../bin/sbx', import.meta.url));
@@ -28,8 +30,35 @@ export interface Home {
   close(): Promise<void>;
 }
 
+/**
+ * The home of a test file: made before its first test, closed after its last, when it has to have left nothing. What
+ * the file opens itself is closed before that.
+ */
+export function useHome(env: Readonly<Record<string, string>> = {}): Home {
+  const stateDir = join(tmpdir(), `sbx-test-${randomUUID().slice(0, 8)}`);
+  const home = createHome(stateDir, { env, caller: CALLER });
+  beforeAll(async () => {
+    await mkdir(stateDir, { mode: 0o700 });
+    await chown(stateDir, CALLER.uid, CALLER.gid);
+  });
+  afterAll(() => home.close());
+  return home;
+}
+
+/** A sandbox for all tests of a file. */
+export function useSandbox(home: Home, name = `box-${randomUUID().slice(0, 8)}`): string {
+  beforeAll(() => home.createSandbox(name));
+  return name;
+}
+
 export async function openHome(env: Readonly<Record<string, string>> = {}, caller = CALLER): Promise<Home> {
-  const stateDir = await makeDirectory('sbx-test-', caller);
+  return createHome(await makeDirectory('sbx-test-', caller), { env, caller });
+}
+
+function createHome(
+  stateDir: string,
+  { env, caller }: { env: Readonly<Record<string, string>>; caller: Caller },
+): Home {
   const all = { PATH: toPath(), HOME: caller.home, SBX_STATE_DIR: stateDir, ...env };
   const as = toSpawnOptions(caller);
   const base = {

@@ -1,20 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
 import { findGuests, makeMark } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { openHome, useHome, useSandbox } from '../../support/home.ts';
 import { parseLine, parseLines, toBytes, type Json } from '../../support/json-schema.ts';
 import { runShell } from '../../support/shell.ts';
 import { STATUS_CASES } from '../../support/status-cases.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const TERMINAL = ['exit', 'error'];
 

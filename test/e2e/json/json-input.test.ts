@@ -1,19 +1,13 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
 import { waitForGuestsToEnd, findGuests, makeMark } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome, useSandbox } from '../../support/home.ts';
 import { findSchemaErrors, parseLine, parseLines, toBytes, type Json } from '../../support/json-schema.ts';
 import { runShell } from '../../support/shell.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const FLAGS = ['exec', '--stream', '--json', '--json-input'];
 

@@ -3,24 +3,18 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routes, type StdinAnswer } from '../../../src/protocol/api.ts';
 import type { ErrorBody } from '../../../src/protocol/errors.ts';
 import { callApi, followExec, sendStdin, type ApiAnswer } from '../../support/api.ts';
 import { CALLER } from '../../support/caller.ts';
 import { startDetachedShell } from '../../support/detached.ts';
 import { waitUntil } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { openHome, useHome, useSandbox, type Home } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const NONE = '00000000-0000-4000-8000-000000000000';
 const MINE = '00000000-0000-4000-8000-00000000000a';

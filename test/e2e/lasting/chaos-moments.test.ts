@@ -1,27 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findExecs, readDaemon } from '../../support/api.ts';
 import type { Mark } from '../../support/chaos-link.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome, useSandbox, type Home } from '../../support/home.ts';
 import { expectEnd, expectLost, expectSameBytes, startStreaming, stream } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
 
 const BYTES = randomBytes(100_000);
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let proxy: ChaosProxy;
 let via: Home;
 /** Names the command of a test, and its files. */
 let mark: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
 
 interface Road {
   readonly road: string;

@@ -9,11 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDaemon } from '../../support/api.ts';
 import { makeDirectory } from '../../support/caller.ts';
 import { makeCertificate, openForwarder, type Certificate, type Forwarder } from '../../support/forwarder.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { openHome, useHome, type Home } from '../../support/home.ts';
 import { runShell } from '../../support/shell.ts';
 
 /** Where the server is. */
-let home: Home;
+const home = useHome();
 /** Another user's place, without a daemon: one that is started there is a failure. */
 let client: Home;
 let directory: string;
@@ -23,7 +23,6 @@ let prefixed: Forwarder;
 let certificate: Certificate;
 
 beforeAll(async () => {
-  home = await openHome();
   await home.createSandbox('web');
   directory = await makeDirectory('sbx-test-host-');
   certificate = await makeCertificate(directory);
@@ -39,7 +38,6 @@ afterAll(async () => {
   for (const forwarder of [tcp, tls, prefixed]) await forwarder.close();
   expect(existsSync(join(client.stateDir, 'daemon.json'))).toBe(false);
   await rm(client.stateDir, { recursive: true });
-  await home.close();
   await rm(directory, { recursive: true });
 });
 

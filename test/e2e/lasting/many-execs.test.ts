@@ -1,22 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { startDetached } from '../../../src/client/api.ts';
 import { ExecSession } from '../../../src/client/exec-session.ts';
 import { createLocalTransport } from '../../../src/client/http-transport.ts';
 import type { Transport } from '../../../src/client/transport.ts';
 import { readDaemon } from '../../support/api.ts';
 import { waitUntil } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome, useSandbox } from '../../support/home.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const AT_ONCE = 20;
 const ATTACHED = 450;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readDaemon } from '../../support/api.ts';
 import { makeMark, waitForGuestsToEnd } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome, useSandbox, type Home } from '../../support/home.ts';
 import { NGINX_SECONDS, NGINX_SETUPS, startNginx, type Nginx, type NginxSetup } from '../../support/nginx.ts';
 import {
   COUNTER,
@@ -29,18 +29,15 @@ for line in sys.stdin:
     print(json.dumps({'answer': json.loads(line)['question'] * 2}), flush=True)
 `;
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let nginx: Nginx;
 
 beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
   nginx = await startNginx(readDaemon(home).socket);
 });
 afterAll(async () => {
   await nginx.close();
-  await home.close();
 });
 
 function toSetup(setup: NginxSetup): Home {

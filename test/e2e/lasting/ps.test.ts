@@ -1,19 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { routes } from '../../../src/protocol/api.ts';
 import { callApi } from '../../support/api.ts';
 import { startDetachedShell } from '../../support/detached.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
 
-let home: Home;
+const home = useHome();
 
 beforeAll(async () => {
-  home = await openHome();
   await home.createSandbox('one');
   await home.createSandbox('two');
 });
-afterAll(() => home.close());
 
 const ps = async (...args: string[]): Promise<string> => {
   const { stdout, stderr, exitCode } = await home.run(['ps', ...args]);

@@ -1,24 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
 import { readDaemon } from '../../support/api.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../../support/guests.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { useHome, useSandbox } from '../../support/home.ts';
 import { expectEnd, expectLost, startStreaming } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
 
-let home: Home;
-let sandbox: string;
+const home = useHome();
+const sandbox = useSandbox(home);
 let proxy: ChaosProxy;
 /** Names the command of a test, and its files. */
 let mark: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
 
 beforeEach(async () => {
   proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket });

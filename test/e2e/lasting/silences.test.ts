@@ -1,20 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CUT_MS, RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
 import { readDaemon } from '../../support/api.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
-import { openHome, type Home } from '../../support/home.ts';
+import { openHome, useHome, useSandbox } from '../../support/home.ts';
 import { expectEnd, startStreaming } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
 
-let home: Home;
-let sandbox: string;
-
-beforeAll(async () => {
-  home = await openHome();
-  sandbox = await home.createSandbox();
-});
-afterAll(() => home.close());
+const home = useHome();
+const sandbox = useSandbox(home);
 
 const openProxy = (): Promise<ChaosProxy> => ChaosProxy.open({ upstream: () => readDaemon(home).socket });
 

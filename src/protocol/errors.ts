@@ -54,6 +54,11 @@ export const ERRORS = {
     exit: SBX_FAILED,
     hint: 'Output is kept of execs that were started with --detach or --log',
   },
+  log_unreadable: {
+    http: 0,
+    exit: SBX_FAILED,
+    hint: 'The exec is not harmed: see what is wrong with the disk, and read it again',
+  },
   position_expired: { http: 410, exit: SBX_FAILED, hint: 'Read what is kept with: --from start' },
   position_beyond_end: { http: 400, exit: SBX_FAILED, hint: 'Read what comes from here on with: --from now' },
   stdin_offset: { http: 409, exit: SBX_FAILED, hint: 'Go on from the offset that was accepted' },

@@ -116,9 +116,16 @@ export function formatEvent(event: Exclude<ExecEvent, OutputEvent>): string {
   return `event: ${type}\ndata: ${toAscii(JSON.stringify(fields))}\n\n`;
 }
 
-/** Output as it stands in the stream; `bytes` are at most {@link MAX_EVENT_BYTES}. */
-export function formatOutputEvent({ type, position, offset, time, bytes }: OutputEvent): string {
-  return `id: ${position}\nevent: ${type}\ndata: {"offset":${offset},"time":${time},${formatPayload(bytes)}}\n\n`;
+/**
+ * Output as it stands in the stream; `bytes` are at most {@link MAX_EVENT_BYTES}. Without an id, which is where an
+ * EventSource comes back, the position stands among the data.
+ */
+export function formatOutputEvent(
+  { type, position, offset, time, bytes }: OutputEvent,
+  hasId = true,
+): string {
+  const [id, more] = hasId ? [`id: ${position}\n`, ''] : ['', `"position":${position},`];
+  return `${id}event: ${type}\ndata: {"offset":${offset},"time":${time},${more}${formatPayload(bytes)}}\n\n`;
 }
 
 function toAscii(json: string): string {
@@ -215,7 +222,7 @@ function parsePosition(id: string): number {
 function parseOutput(type: OutputStream, fields: Fields, id: string): OutputEvent {
   return {
     type,
-    position: parsePosition(id),
+    position: fields['position'] === undefined ? parsePosition(id) : countOf(fields, 'position'),
     offset: countOf(fields, 'offset'),
     time: countOf(fields, 'time'),
     bytes: parsePayload(fields),

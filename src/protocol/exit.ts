@@ -59,18 +59,24 @@ const SIGNALS = {
 
 export type SignalName = keyof typeof SIGNALS;
 
+/** The last one is 64. */
+const FIRST_REAL_TIME = 34;
+
+/** The names of signals that a process can be sent, as a regular expression. */
+export const SIGNAL_PATTERN = `^(${Object.keys(SIGNALS).join('|')}|RTMIN\\+([0-9]|[12][0-9]|30))$`;
+
 const NAMES = new Map<number, string>(Object.entries(SIGNALS).map(([name, n]) => [n, name]));
 
 /** `TERM` for 15; a real-time signal has no name of its own and is `RTMIN+n`, counted from 34 as in kill(1). */
 export function toSignalName(number: number): string {
-  return NAMES.get(number) ?? `RTMIN+${number - 34}`;
+  return NAMES.get(number) ?? `RTMIN+${number - FIRST_REAL_TIME}`;
 }
 
 export function toSignalNumber(name: string): number {
   const known = SIGNALS[name as SignalName] as number | undefined;
   if (known !== undefined) return known;
   const realTime = /^RTMIN\+(-?\d+)$/.exec(name);
-  if (realTime) return 34 + Number(realTime[1]);
+  if (realTime) return FIRST_REAL_TIME + Number(realTime[1]);
   throw new TypeError(`No signal is called ${name}`);
 }
 

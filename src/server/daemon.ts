@@ -121,8 +121,8 @@ export class Daemon {
   }
 
   #isBusy(): boolean {
-    const { runningCount, hasBackground } = this.#execs;
-    return runningCount > 0 || hasBackground || this.#sandboxes.isAwaitingExpiry;
+    const { runningCount, hasBackground, isAnyAwaited } = this.#execs;
+    return runningCount > 0 || hasBackground || isAnyAwaited || this.#sandboxes.isAwaitingExpiry;
   }
 
   #requestStop({ if_idle: ifIdle = false, wait_ms: waitMs = 0 }: StopRequest): void {

@@ -6,14 +6,39 @@ import { ExecReader } from './exec-reader.ts';
 import { resolveFrom } from './log/read-from.ts';
 import type { StoredOutput } from './log/stored-output.ts';
 
-/**
- * Shows an exec that has ended and of which only the record is left, and its log on disk where it has one.
- * @throws SbxError `exec_ended`, `output_not_kept`, `position_expired`, `position_beyond_end`
- */
-export async function attachToEnded(
-  { record, store }: { record: ExecRecord; store: StoredOutput | undefined },
+/** An exec of which only the record is left, and its log on disk where it has one. */
+export interface EndedExec {
+  readonly record: ExecRecord;
+  readonly store: StoredOutput | undefined;
+}
+
+/** Who reads execs that have ended, and of which only records are left. */
+export class EndedReaders {
+  readonly #readers = new Map<ExecReader, string>();
+
+  /** @throws SbxError `exec_ended`, `output_not_kept`, `position_expired`, `position_beyond_end` */
+  async attach(ended: EndedExec, request: AttachRequest, open: OpenStream): Promise<ExecReader> {
+    const reader = await showEnded(ended, request, {
+      open,
+      onGone: (gone) => {
+        this.#readers.delete(gone);
+      },
+    });
+    this.#readers.set(reader, request.id);
+    return reader;
+  }
+
+  /** The newest reader of a client. */
+  find(id: string, client: string | undefined): ExecReader | undefined {
+    const found = [...this.#readers].findLast(([reader, exec]) => exec === id && reader.client === client);
+    return found?.[0];
+  }
+}
+
+async function showEnded(
+  { record, store }: EndedExec,
   request: AttachRequest,
-  open: OpenStream,
+  { open, onGone }: { open: OpenStream; onGone: (reader: ExecReader) => void },
 ): Promise<ExecReader> {
   const { client, window, output = true, heartbeat_ms: heartbeatMs } = request;
   const hasOutput = output && store !== undefined;
@@ -28,7 +53,7 @@ export async function attachToEnded(
       terminal: () => toTerminal(record),
       onSent: () => undefined,
       onCompleted: () => undefined,
-      onGone: () => undefined,
+      onGone,
     },
     open,
   );

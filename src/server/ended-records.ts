@@ -28,6 +28,8 @@ export class EndedRecords {
   readonly #options: EndedRecordsOptions;
   /** Oldest end first. */
   readonly #records = new Map<string, ExecRecord>();
+  /** What the disk had no room for. */
+  readonly #unwritten = new Map<string, ExecRecord>();
 
   constructor(options: EndedRecordsOptions) {
     this.#options = options;
@@ -35,7 +37,10 @@ export class EndedRecords {
 
   /** Takes over the records of an earlier daemon. Its execs died with it: what ran then is lost. */
   load(): void {
-    const records = readRecords(this.#options.directory) as { name: string; record: ExecRecord | null }[];
+    const records = readRecords(this.#options.directory, this.#options.log) as {
+      name: string;
+      record: ExecRecord | null;
+    }[];
     records.sort((a, b) => endOf(a.record) - endOf(b.record));
     const owners = new Set<string>();
     for (const { name, record } of records) {
@@ -63,17 +68,29 @@ export class EndedRecords {
   }
 
   keep(record: ExecRecord): void {
+    this.write(record);
     this.#records.set(record.id, record);
     this.#forget(record.owner);
   }
 
-  /** @throws SbxError `disk_full`, `state_dir_unusable` */
+  /** A record that cannot be written ends nobody's command: our log says so, and it is tried again at the end. */
   write(record: ExecRecord): void {
-    writeRecord(this.#toDirectory(record.id), record);
+    this.#unwritten.delete(record.id);
+    try {
+      writeRecord(this.#toDirectory(record.id), record);
+    } catch (error) {
+      this.#unwritten.set(record.id, record);
+      this.#options.log(String(error));
+    }
+  }
+
+  close(): void {
+    for (const record of [...this.#unwritten.values()]) this.write(record);
   }
 
   delete(id: string): void {
     this.#records.delete(id);
+    this.#unwritten.delete(id);
     this.#deleteFiles(id);
   }
 
@@ -100,8 +117,9 @@ export class EndedRecords {
       if (record.sandbox.id !== sandbox.id || !record.log) continue;
       const without = { ...record, log: false };
       this.#records.set(record.id, without);
-      this.write(without);
+      // It makes the room that the record may need.
       this.#remove(this.#toLog(record.id));
+      this.write(without);
     }
   }
 

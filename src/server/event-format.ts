@@ -13,7 +13,8 @@ export interface EventFormat {
   readonly most: number;
   /** Text is ASCII. */
   event(event: Exclude<ExecEvent, OutputEvent>): string | Buffer;
-  output(event: OutputEvent): string | Buffer;
+  /** `isInOrder`: whoever has it has all before its position, and may come back there. */
+  output(event: OutputEvent, isInOrder: boolean): string | Buffer;
 }
 
 export const serverSentEvents: EventFormat = {

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { HEARTBEAT_MS } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
 import type { ExecEvent, OutputEvent, StreamBytes, TerminalEvent } from '../protocol/events.ts';
 import type { EventFormat } from './event-format.ts';
 import type { LogPiece } from './log/exec-log.ts';
@@ -8,6 +9,7 @@ import type { Turns, TurnTaker } from './turns.ts';
 
 /** What an event stream tells the exec that it shows. */
 export interface EventSource {
+  /** @throws SbxError which is sent in place of the terminal event */
   next(offsets: StreamBytes, limit: number): Next;
   /** The terminal event, once there is one. */
   terminal(): TerminalEvent | undefined;
@@ -90,6 +92,10 @@ export class EventStream implements TurnTaker {
     this.#sink.cork();
     try {
       return this.#sendUpTo(limit);
+    } catch (error) {
+      const known = error instanceof SbxError ? error : new SbxError('internal', String(error));
+      this.#end({ type: 'error', error: known.toBody() });
+      return { bytes: 0, isDone: true };
     } finally {
       this.#sink.uncork();
     }
@@ -119,11 +125,13 @@ export class EventStream implements TurnTaker {
     const from = this.#sent[stream];
     // A watcher that fell behind: what it has not seen is kept nowhere.
     if (offset > from) this.send({ type: 'gap', stream, from, to: offset });
+    this.#sent[stream] = offset;
     if (bytes.length > 0) {
+      const isInOrder = position === this.#sent.stdout + this.#sent.stderr;
       const end = position + bytes.length;
-      this.#write(this.#format.output({ type: stream, position: end, offset, time, bytes }));
+      this.#write(this.#format.output({ type: stream, position: end, offset, time, bytes }, isInOrder));
+      this.#sent[stream] += bytes.length;
     }
-    this.#sent[stream] = offset + bytes.length;
     return bytes.length;
   }
 
@@ -131,12 +139,16 @@ export class EventStream implements TurnTaker {
     this.#source.onSent(this.#sent);
     const terminal = this.#source.terminal();
     if (terminal === undefined || this.#isOver) return;
+    this.#end(terminal);
+    this.#source.onCompleted();
+  }
+
+  #end(terminal: TerminalEvent): void {
     this.#isCompleted = true;
     this.#release();
     // Node 22 and 24 lose what is given to end() of a corked answer.
     this.#sink.uncork();
     this.#sink.end(this.#format.event(terminal), 'latin1');
-    this.#source.onCompleted();
   }
 
   get #isOver(): boolean {

@@ -1,8 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Driver } from '../drivers/driver.ts';
-import type { AttachRequest, ExecRecord, SandboxRecord, StartExecRequest } from '../protocol/api.ts';
+import type {
+  AckRequest,
+  AttachRequest,
+  ExecRecord,
+  SandboxRecord,
+  StartExecRequest,
+} from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import { attachToEnded } from './ended-exec.ts';
+import { EndedReaders } from './ended-exec.ts';
 import { EndedRecords } from './ended-records.ts';
 import type { OpenStream } from './event-stream.ts';
 import type { ExecReader } from './exec-reader.ts';
@@ -31,6 +37,7 @@ export class ExecRegistry {
   readonly #options: ExecRegistryOptions;
   readonly #running = new Map<string, Exec>();
   readonly #ended: EndedRecords;
+  readonly #endedReaders = new EndedReaders();
   /** Ended execs whose readers have not got everything. */
   readonly #lingering = new Map<string, Exec>();
   /** Ended execs that left somebody who may still write to us. */
@@ -42,9 +49,13 @@ export class ExecRegistry {
   constructor(options: ExecRegistryOptions) {
     this.#options = options;
     this.#ended = new EndedRecords(options);
-    options.sandboxes.setBeforeRemoval((sandbox) => {
-      this.#killIn(sandbox);
-      this.#ended.dropLogsOf(sandbox);
+    options.sandboxes.setRemovalHooks({
+      before: (sandbox) => {
+        this.#killIn(sandbox);
+      },
+      after: (sandbox) => {
+        this.#ended.dropLogsOf(sandbox);
+      },
     });
   }
 
@@ -62,6 +73,11 @@ export class ExecRegistry {
   get isAnyAttached(): boolean {
     if (this.#preparing.size > 0) return true;
     return [...this.#running.values()].some((exec) => exec.clients.readers.owner !== undefined);
+  }
+
+  /** Some client may come back for the rest of an exec that has ended. */
+  get isAnyAwaited(): boolean {
+    return [...this.#lingering.values()].some((exec) => exec.clients.readers.owner !== undefined);
   }
 
   load(): void {
@@ -100,7 +116,7 @@ export class ExecRegistry {
         openLog: () => this.#ended.openLog(request),
         log: this.#options.log,
         onKept: (kept) => {
-          this.#record(kept);
+          this.#ended.write(kept.record);
         },
         onEnd: (ended) => {
           this.#onExecEnd(ended, isFresh);
@@ -116,8 +132,8 @@ export class ExecRegistry {
 
   start(exec: Exec): Promise<void> {
     const started = exec.start(this.#options.driver);
-    // While the runtime works. A start that cannot be recorded is not one that can be lost unseen.
-    if (!exec.hasEnded) this.#record(exec);
+    // While the runtime works.
+    if (!exec.hasEnded) this.#ended.write(exec.record);
     return started;
   }
 
@@ -129,13 +145,24 @@ export class ExecRegistry {
     throw new SbxError('exec_ended', `The exec ${id} has ended${ended === null ? '' : `, at ${ended}`}`);
   }
 
-  /** Shows an exec, also one that has ended. @throws SbxError as {@link Exec.attach} and {@link attachToEnded} */
+  /** Shows an exec, also one that has ended. @throws SbxError as {@link ExecClients.attach} and {@link EndedReaders.attach} */
   async attach(request: AttachRequest, owner: string, open: OpenStream): Promise<Attached> {
     const exec = this.#running.get(request.id) ?? this.#lingering.get(request.id);
     if (exec?.owner === owner) return { exec, reader: await exec.clients.attach(request, open) };
     const record = this.getRecord(request.id, owner);
     const store = this.#ended.reopenLog(record);
-    return { exec: undefined, reader: await attachToEnded({ record, store }, request, open) };
+    return { exec: undefined, reader: await this.#endedReaders.attach({ record, store }, request, open) };
+  }
+
+  /** A client has everything before these offsets. @throws SbxError as `get`, and `invalid_argument` */
+  acknowledge(id: string, owner: string, { client, ...offsets }: AckRequest): void {
+    const reader = this.#endedReaders.find(this.getRecord(id, owner).id, client);
+    if (reader === undefined) {
+      this.get(id, owner).clients.acknowledge(client, offsets);
+      return;
+    }
+    reader.hear();
+    reader.acknowledge(offsets);
   }
 
   /** @throws SbxError `exec_not_found`, `exec_ambiguous` for the beginning of several ids */
@@ -153,8 +180,8 @@ export class ExecRegistry {
   remove(id: string, owner: string): void {
     const record = this.getRecord(id, owner);
     if (this.#running.has(record.id)) throw new SbxError('exec_running', `Cannot remove exec ${id}: it runs`);
-    this.#lingering.get(record.id)?.destroy();
-    this.#lingering.delete(record.id);
+    const exec = this.#lingering.get(record.id);
+    if (exec !== undefined) void this.#letGo(exec);
     this.#ended.delete(record.id);
   }
 
@@ -175,8 +202,15 @@ export class ExecRegistry {
     const lingering = [...this.#lingering.values()];
     const allRead = lingering.map((exec) => exec.clients.readers.allRead);
     await Promise.race([Promise.all(allRead), delay(FAREWELL_MS, undefined, { ref: false })]);
-    for (const exec of lingering) exec.destroy();
-    await Promise.all(lingering.map((exec) => exec.clients.journal.settle()));
+    await Promise.all(lingering.map((exec) => this.#letGo(exec)));
+    this.#ended.close();
+  }
+
+  /** Ends the reading of an exec that has ended; resolves when its log is whole. */
+  #letGo(exec: Exec): Promise<void> {
+    exec.destroy();
+    this.#lingering.delete(exec.id);
+    return exec.clients.journal.settle();
   }
 
   /** Also those that were being prepared, which begin meanwhile. */
@@ -197,10 +231,12 @@ export class ExecRegistry {
     this.#running.delete(exec.id);
     this.#lingering.set(exec.id, exec);
     if (exec.hasBackground) this.#background.add(exec);
-    this.#record(exec);
     this.#ended.keep(exec.record);
     if (exec.record.error?.code === 'internal') this.#options.log(exec.record.error.message);
-    void exec.clients.whenDone().then(() => this.#lingering.delete(exec.id));
+    void exec.clients.whenDone().then(() => {
+      this.#lingering.delete(exec.id);
+      if (!this.#options.sandboxes.has(exec.sandbox.id)) this.#ended.dropLogsOf(exec.sandbox);
+    });
     if (isFresh) this.#removeFresh(exec.sandbox);
   }
 
@@ -214,14 +250,5 @@ export class ExecRegistry {
     this.#options.sandboxes.remove(sandbox).catch((error: unknown) => {
       this.#options.log(`Cannot remove the sandbox ${sandbox.name}: ${String(error)}`);
     });
-  }
-
-  /** A record that cannot be written ends nobody's command: the daemon's log says so. */
-  #record(exec: Exec): void {
-    try {
-      this.#ended.write(exec.record);
-    } catch (error) {
-      this.#options.log(String(error));
-    }
   }
 }

@@ -90,7 +90,10 @@ export class ExecStdin {
   }
 
   async #takeBody(offset: number, body: Readable, epoch: number): Promise<void> {
+    // One that was cut while it waited for its turn has nothing left to say.
+    if (body.destroyed) return;
     let at = offset;
+    let isRefused = false;
     const isUnwanted = (): boolean => epoch !== this.#epoch || (this.#isClosed && !this.#isEnded);
     await new Promise<void>((resolve, reject) => {
       const proceed = (): void => {
@@ -99,10 +102,12 @@ export class ExecStdin {
       };
       this.#waiting.add(proceed);
       body.on('data', (chunk: Buffer) => {
-        if (epoch !== this.#epoch) return;
+        // What follows in a body that was refused belongs nowhere, also when its beginning has come by then.
+        if (isRefused || epoch !== this.#epoch) return;
         try {
           this.take(at, chunk);
         } catch (error) {
+          isRefused = true;
           reject(error instanceof Error ? error : new Error(String(error)));
           return;
         }

@@ -13,6 +13,8 @@ import { DrainClock } from './drain-clock.ts';
 import { ExecClients } from './exec-clients.ts';
 import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
+import { toExecSpec } from './exec-spec.ts';
+import { ProcessActs } from './process-acts.ts';
 import { toStartError } from './start-error.ts';
 import type { StoredLog } from './log/stored-log.ts';
 import { Timers } from './timers.ts';
@@ -51,8 +53,9 @@ export class Exec {
   #end: { at: Date; terminal: TerminalEvent } | undefined;
   #isDetached: boolean;
   readonly #timers = new Timers();
-  /** What was asked for while the command was being started. */
-  readonly #early: ((process: ExecProcess) => void)[] = [];
+  readonly #acts = new ProcessActs((error) => {
+    this.#options.log(`Exec ${this.id}: ${String(error)}`);
+  });
   readonly #drain = new DrainClock(DRAIN_MS, () => {
     this.#finishDrained();
   });
@@ -113,27 +116,20 @@ export class Exec {
 
   /** Starts the command. Its failure to start is its end, not an exception. */
   async start(driver: Driver): Promise<void> {
-    const { argv, env, cwd, user, stdin } = this.#request;
+    let process: ExecProcess;
     try {
-      const process = await driver.startExec({
-        id: this.id,
-        sandboxId: this.sandbox.id,
-        argv,
-        env: new Map(Object.entries(env ?? {})),
-        cwd,
-        user,
-        stdin: stdin ?? 'null',
-      });
-      this.#run(process);
+      process = await driver.startExec(toExecSpec(this.#request, this.sandbox.id));
     } catch (error) {
       this.fail(toStartError(error, this.sandbox));
+      return;
     }
+    this.#run(process);
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
   closeStream(stream: OutputStream): void {
     // Also after the end of the process: another may hold the stream and write.
-    if (this.#outputs === undefined) this.#early.push(() => this.#outputs?.close(stream));
+    if (this.#outputs === undefined) this.#acts.do(() => this.#outputs?.close(stream));
     else this.#outputs.close(stream);
   }
 
@@ -141,12 +137,12 @@ export class Exec {
   signal(client: string | undefined, { signal, number }: SignalRequest): void {
     if (!this.clients.isNewSignal(client, number)) return;
     if (signal === 'KILL') this.kill('killed');
-    else this.#whenRunning((process) => process.signal(signal));
+    else this.#acts.do((process) => process.signal(signal));
   }
 
   /** KILL, now. */
   kill(reason: ExitReason): void {
-    this.#whenRunning((process) => {
+    this.#acts.do((process) => {
       this.#cause ??= reason;
       process.kill();
     });
@@ -154,7 +150,7 @@ export class Exec {
 
   /** TERM (after HUP, where somebody hung up), and KILL when that did not help. */
   end(reason: ExitReason, killAfterMs = this.#request.kill_after_ms ?? KILL_AFTER_MS): void {
-    this.#whenRunning((process) => {
+    this.#acts.do((process) => {
       this.#cause ??= reason;
       if (reason === 'client_gone') process.signal('HUP');
       process.signal('TERM');
@@ -202,7 +198,10 @@ export class Exec {
     this.clients.readers.tell(this.#started);
     if (this.#request.timeout_ms !== undefined) {
       this.#timers.after(this.#request.timeout_ms, () => {
-        this.end('timeout');
+        // Where we were late, a command that had ended in time is heard of first.
+        setImmediate(() => {
+          this.end('timeout');
+        });
       });
     }
     process.ended.then(
@@ -213,18 +212,12 @@ export class Exec {
         this.fail(new SbxError('session_lost', `Nobody could learn how the command ended: ${String(error)}`));
       },
     );
-    for (const act of this.#early.splice(0)) act(process);
-  }
-
-  /** Acts on the process while there is one: at once, or as soon as it runs; never after it was reaped. */
-  #whenRunning(act: (process: ExecProcess) => void): void {
-    if (this.#exit !== null || this.hasEnded) return;
-    if (this.#process === undefined) this.#early.push(act);
-    else act(this.#process);
+    this.#acts.begin(process);
   }
 
   #reap(exit: Exit): void {
     this.#exit = exit;
+    this.#acts.end();
     this.#timers.clear();
     this.clients.stdin.close();
     this.#outputs?.settle();
@@ -265,6 +258,7 @@ export class Exec {
   #finish(terminal: TerminalEvent): void {
     if (this.hasEnded) return;
     this.#end = { at: new Date(), terminal };
+    this.#acts.end();
     this.#timers.clear();
     this.clients.stdin.close();
     this.#options.onEnd(this);

@@ -16,16 +16,43 @@ export function writeRecord(directory: string, record: object): void {
   }
 }
 
-/** The records of all directories under `parent`; null for a directory whose record is missing or torn. */
-export function readRecords(parent: string): { name: string; record: object | null }[] {
+/**
+ * The records of all directories under `parent`; null for a directory whose record is missing or torn. One that cannot be
+ * read now, or that another version wrote, is left out, said in `log`, and left as it is.
+ */
+export function readRecords(
+  parent: string,
+  log: (line: string) => void,
+): { name: string; record: object | null }[] {
   mkdirSync(parent, { recursive: true, mode: 0o700 });
-  return readdirSync(parent).map((name) => ({ name, record: readRecord(join(parent, name)) }));
+  return readdirSync(parent).flatMap((name) => {
+    try {
+      return [{ name, record: readRecord(join(parent, name, RECORD)) }];
+    } catch (error) {
+      log(`What is in ${join(parent, name)} is left alone: ${(error as Error).message}`);
+      return [];
+    }
+  });
 }
 
-function readRecord(directory: string): object | null {
+function readRecord(path: string): object | null {
+  const record = parseRecord(readWhole(path));
+  if (record === null || record.schema === 1) return record;
+  throw new Error(`its record has the schema ${String(record.schema)}`);
+}
+
+function readWhole(path: string): string {
   try {
-    const record = JSON.parse(readFileSync(join(directory, RECORD), 'utf8')) as { schema?: unknown };
-    return record.schema === 1 ? record : null;
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function parseRecord(text: string): { schema?: unknown } | null {
+  try {
+    return JSON.parse(text) as { schema?: unknown };
   } catch {
     return null;
   }

@@ -14,6 +14,12 @@ export interface SandboxRegistryOptions {
   readonly log: (line: string) => void;
 }
 
+/** What is to happen to the execs of a sandbox that goes. */
+export interface RemovalHooks {
+  before(sandbox: SandboxRecord): void;
+  after(sandbox: SandboxRecord): void;
+}
+
 /** The longest wait of one timer; a later end is waited for in steps. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -26,15 +32,14 @@ export class SandboxRegistry {
   readonly #expiries = new Map<string, NodeJS.Timeout>();
 
   #isRefusing = false;
-  #beforeRemoval: (sandbox: SandboxRecord) => void = () => undefined;
+  #hooks: RemovalHooks | undefined;
 
   constructor(options: SandboxRegistryOptions) {
     this.#options = options;
   }
 
-  /** Sets what ends the execs of a sandbox that is about to go. */
-  setBeforeRemoval(listener: (sandbox: SandboxRecord) => void): void {
-    this.#beforeRemoval = listener;
+  setRemovalHooks(hooks: RemovalHooks): void {
+    this.#hooks = hooks;
   }
 
   get size(): number {
@@ -48,7 +53,7 @@ export class SandboxRegistry {
 
   /** Takes over what an earlier daemon left; what it left half made, or made for an exec that died with it, is removed. */
   async load(): Promise<void> {
-    for (const { name, record } of readRecords(this.#options.directory)) {
+    for (const { name, record } of readRecords(this.#options.directory, this.#options.log)) {
       const sandbox = record as SandboxRecord | null;
       if (sandbox !== null && !sandbox.fresh) this.#add(sandbox);
       else await this.#options.driver.removeSandbox(name);
@@ -81,6 +86,11 @@ export class SandboxRegistry {
     return record;
   }
 
+  /** Also one that is being removed. */
+  has(id: string): boolean {
+    return this.#sandboxes.has(id);
+  }
+
   list(owner: string): Promise<SandboxStatus[]> {
     const own = [...this.#sandboxes.values()].filter(
       (sandbox) => sandbox.owner === owner && !this.#removals.has(sandbox.id),
@@ -105,16 +115,17 @@ export class SandboxRegistry {
   remove(sandbox: SandboxRecord): Promise<void> {
     const running = this.#removals.get(sandbox.id);
     if (running !== undefined) return running;
-    this.#beforeRemoval(sandbox);
     this.#clearExpiry(sandbox.id);
-    const removal = this.#options.driver
-      .removeSandbox(sandbox.id)
-      .then(() => {
-        this.#sandboxes.delete(sandbox.id);
-      })
-      .finally(() => this.#removals.delete(sandbox.id));
+    const removal = this.#remove(sandbox).finally(() => this.#removals.delete(sandbox.id));
     this.#removals.set(sandbox.id, removal);
     return removal;
+  }
+
+  async #remove(sandbox: SandboxRecord): Promise<void> {
+    this.#hooks?.before(sandbox);
+    await this.#options.driver.removeSandbox(sandbox.id);
+    this.#sandboxes.delete(sandbox.id);
+    this.#hooks?.after(sandbox);
   }
 
   /** From now on none is made. */

@@ -278,6 +278,28 @@ describe('what lies in the state directory', () => {
     expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
   });
 
+  it('may be records of another version, which are left alone', async () => {
+    await home.createSandbox('web');
+    const run = await home.run(['exec', '-d', 'web', '--', 'echo', 'kept']);
+    const id = String(run.stdout).trim();
+    await home.run(['wait', id]);
+    await home.run(['daemon', 'stop']);
+    const { stdout } = await runShell(home, 'echo $SBX_STATE_DIR/*/*/record.json');
+    const paths = stdout.trim().split(' ');
+    expect(paths).toHaveLength(2);
+    const texts = paths.map((path) => readFileSync(path, 'utf8'));
+    for (const [at, path] of paths.entries())
+      writeFileSync(path, texts[at]!.replace('"schema":1', '"schema":2'));
+    expect(await home.run(['ls', '-q'])).toMatchObject(ok(''));
+    expect(await home.run(['ps', '-aq'])).toMatchObject(ok(''));
+    await home.run(['daemon', 'stop']);
+    for (const [at, path] of paths.entries()) writeFileSync(path, texts[at]!);
+    expect(await home.run(['exec', 'web', 'hostname'])).toMatchObject(ok('web\n'));
+    expect(await home.run(['logs', id])).toMatchObject(ok('kept\n'));
+    const log = readFileSync(join(home.stateDir, 'daemon.log'), 'utf8');
+    expect(log.match(/is left alone: its record has the schema 2/g)).toHaveLength(2);
+  });
+
   it('may be a daemon.json that broke under a daemon that lives', async () => {
     await home.createSandbox('web');
     const path = join(home.stateDir, 'daemon.json');

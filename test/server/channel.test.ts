@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_WINDOW, routes, STDIN_WINDOW } from '../../src/protocol/api.ts';
+import { DEFAULT_WINDOW, routes, STDIN_WINDOW, type ExecRecord } from '../../src/protocol/api.ts';
 import type { ExecEvent } from '../../src/protocol/events.ts';
 import {
   createEventParser,
@@ -13,7 +13,7 @@ import {
 } from '../../src/protocol/frames.ts';
 import { callApi, readDaemon } from '../support/api.ts';
 import { startDetachedShell } from '../support/detached.ts';
-import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 
 const home = useHome();
@@ -177,6 +177,30 @@ describe('a channel that watches', () => {
   });
 });
 
+describe('an upgrade to something else', () => {
+  it('is declined, and harms nobody when its client goes', async () => {
+    const id = await startDetachedShell(home, sandbox, ['while :; do echo tick; sleep 0.02; done']);
+    const head = `GET ${routes.events(id)}?watch=1 HTTP/1.1\r\nhost: x\r\n`;
+    const socket = open(
+      `${head}connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n`,
+    );
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes('event: stdout')) await once(socket, 'data');
+    expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1\.1 200 /);
+    socket.destroy();
+    const written = async (): Promise<number> => {
+      const { body } = await callApi(home, 'GET', { path: routes.exec(id) });
+      return (body as ExecRecord).bytes.stdout;
+    };
+    const before = await written();
+    await waitUntil(async () => (await written()) > before + 100);
+    expect((await home.run(['ps', '-q'])).stdout).toBe(`${id}\n`);
+    await home.run(['kill', id]);
+    await home.run(['wait', id]);
+  });
+});
+
 describe('the route of channels', () => {
   it('wants an upgrade', async () => {
     const { status, body } = await callApi(home, 'GET', { path: routes.channel });
@@ -184,7 +208,9 @@ describe('the route of channels', () => {
   });
 
   it('wants the upgrade to frames', async () => {
-    const answer = await readAll(open(`${UPGRADE.replace('sbx-frames', 'websocket')}\r\n`));
+    const answer = await readAll(
+      open(`${UPGRADE.replace('sbx-frames', 'websocket').replace(': upgrade', ': upgrade, close')}\r\n`),
+    );
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 426 .*sbx-frames/s);
   });
 
@@ -194,7 +220,7 @@ describe('the route of channels', () => {
   });
 
   it('leaves other routes as they are for those who offer an upgrade, as curl does', async () => {
-    const head = `GET ${routes.version} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n`;
+    const head = `GET ${routes.version} HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: h2c\r\n\r\n`;
     const answer = await readAll(open(head));
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 .*"protocol":1/s);
   });

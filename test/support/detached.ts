@@ -1,5 +1,12 @@
+import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
+import { routes, type ExecRecord } from '../../src/protocol/api.ts';
+import { callApi } from './api.ts';
 import type { Home } from './home.ts';
+
+/** A log of so many bytes is not in the server's memory any more when all of it is written. */
+export const LONG_LOG = 30_000_000;
 
 /** Starts a shell script without an owner client, with more options of `sbx exec` before it, and gives its id. */
 export async function startDetachedShell(
@@ -27,4 +34,25 @@ export function toWait(name: string): string {
 /** What `runBytes` gives, as what it is. */
 export function toBuffer(output: unknown): Buffer {
   return Buffer.from(output as Uint8Array);
+}
+
+/** How many bytes of stdout the server has read of an exec. */
+export async function readOutputSize(home: Home, id: string): Promise<number> {
+  const { body } = await callApi(home, 'GET', { path: routes.exec(id) });
+  return (body as ExecRecord).bytes.stdout;
+}
+
+/** While the beginning of a log on disk cannot be read. */
+export async function withBrokenLog<T>(home: Home, id: string, use: () => Promise<T>): Promise<T> {
+  const directory = join(home.stateDir, 'execs', id, 'log');
+  const [first = ''] = (await readdir(directory)).filter((name) => name.includes('stdout')).sort();
+  const [path, aside] = [first, 'aside'].map((name) => join(directory, name)) as [string, string];
+  await rename(path, aside);
+  await mkdir(path);
+  try {
+    return await use();
+  } finally {
+    await rmdir(path);
+    await rename(aside, path);
+  }
 }

@@ -1,6 +1,6 @@
 import { routes } from '../../src/protocol/api.ts';
 import type { ErrorCode } from '../../src/protocol/errors.ts';
-import { startDetachedShell } from './detached.ts';
+import { LONG_LOG, readOutputSize, startDetachedShell, withBrokenLog } from './detached.ts';
 import { waitUntil } from './guests.ts';
 import type { Home } from './home.ts';
 
@@ -81,6 +81,14 @@ export function makeExecCases(tools: ErrorTools) {
     output_not_kept: {
       names: 'is not kept',
       reach: () => tools.withExec(SLEEP, async (id) => tools.toTold(await home().run(['logs', id]))),
+    },
+    log_unreadable: {
+      names: 'EISDIR',
+      reach: () =>
+        withDetached(home(), [`head -c ${LONG_LOG} /dev/zero; exec sleep 300`], async (id) => {
+          await waitUntil(async () => (await readOutputSize(home(), id)) === LONG_LOG);
+          return withBrokenLog(home(), id, async () => tools.toTold(await home().run(['logs', id])));
+        }),
     },
     position_expired: {
       names: 'position 5',

@@ -42,9 +42,11 @@ export class LogEnd {
         this.#seen[event.stream] = event.to;
         break;
       case 'exit':
-      case 'error':
-        // An error before anything is a refusal.
         this.#hasEnded = this.hasBegun;
+        break;
+      case 'error':
+        // Of the exec, that is: an error before anything is a refusal.
+        this.#hasEnded = this.hasBegun && event.error.code !== 'log_unreadable';
         break;
       default:
     }

@@ -9,6 +9,7 @@ import { frames } from '../event-format.ts';
 import { EventStream, type OpenStream } from '../event-stream.ts';
 import { ExecChannel, type ExecChannelOptions } from './exec-channel.ts';
 import { startShown, toHello } from './exec-routes.ts';
+import { requireValid } from './require-valid.ts';
 import {
   ackSchema,
   attachSchema,
@@ -73,14 +74,22 @@ export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns
   });
 }
 
-/** Upgrades take the road of every request, past its hooks; Node gives them to nobody else. */
+/** Upgrades to a channel take the road of every request, past its hooks; Node gives upgrades to nobody else. */
 function routeUpgrades(app: FastifyInstance): WeakMap<IncomingMessage, Upgrade> {
   const upgrades = new WeakMap<IncomingMessage, Upgrade>();
   const open = new Set<Socket>();
-  app.server.on('upgrade', (request, socket: Socket, head) => {
+  app.server.on('upgrade', (request, socket: Socket, head: Buffer) => {
+    if (request.headers.upgrade !== FRAMES_PROTOCOL) {
+      socket.unshift(Buffer.concat([formatWithoutUpgrade(request), head]));
+      app.server.emit('connection', socket);
+      return;
+    }
     upgrades.set(request, { socket, head });
     open.add(socket);
     socket.on('close', () => open.delete(socket));
+    // Node has taken its own listeners away.
+    socket.on('error', () => undefined);
+    socket.on('end', () => socket.end());
     const response = new ServerResponse(request);
     response.assignSocket(socket);
     response.on('finish', () => socket.end());
@@ -93,15 +102,19 @@ function routeUpgrades(app: FastifyInstance): WeakMap<IncomingMessage, Upgrade> 
   return upgrades;
 }
 
+/** An upgrade that is offered, as curl does, may be declined by an ordinary answer (RFC 9110, 7.8). */
+function formatWithoutUpgrade({ method, url, rawHeaders, httpVersion }: IncomingMessage): Buffer {
+  const lines = [`${method ?? 'GET'} ${url ?? '/'} HTTP/${httpVersion}`];
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(at, at + 2);
+    if (!/^upgrade$/i.test(name)) lines.push(`${name}: ${value.replaceAll(/\bupgrade\b/gi, '')}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
 /** @throws SbxError `invalid_argument` */
 function checkRequest(request: FastifyRequest, { type, ...fields }: ChannelRequest): void {
   const schema = Object.hasOwn(SCHEMAS, type) ? SCHEMAS[type] : undefined;
   if (schema === undefined) throw new SbxError('invalid_argument', `There is no request ${type}`);
-  const validate = request.compileValidationSchema(schema);
-  if (validate(fields)) return;
-  const [error] = validate.errors ?? [];
-  throw new SbxError(
-    'invalid_argument',
-    `${type}${error?.instancePath ?? ''} ${error?.message ?? 'is invalid'}`,
-  );
+  requireValid(request, { schema, value: fields, what: type });
 }

@@ -1,4 +1,4 @@
-import { MIN_WINDOW, type AttachRequest, type ReadFrom } from '../../protocol/api.ts';
+import type { AttachRequest, ReadFrom } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 
 /** The query of an event stream, as the schema has checked it. */
@@ -18,7 +18,7 @@ export interface EventsQuery {
 }
 
 /**
- * An attachment as a query says it. `lastEventId` is what an EventSource sends that has lost its connection.
+ * An attachment as a query says it, whose numbers may be any. `lastEventId` is what an EventSource sends that has lost its connection.
  * @throws SbxError `invalid_argument`
  */
 export function parseEventsQuery(
@@ -27,7 +27,7 @@ export function parseEventsQuery(
   lastEventId: string | string[] | undefined,
 ): AttachRequest {
   const { client, take, watch, output, window, reconnect_grace_ms: grace, heartbeat_ms: heartbeat } = query;
-  const size = window === undefined ? undefined : parseWindow(window);
+  const size = window === undefined ? undefined : Number(window);
   return {
     id,
     from: parseFrom(query, lastEventId),
@@ -53,13 +53,4 @@ function parseFrom({ from, stdout, stderr }: EventsQuery, lastEventId: unknown):
 function parsePosition(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new SbxError('invalid_argument', `"${text}" is not the id of an event`);
-}
-
-function parseWindow(text: string): number {
-  const size = Number(text);
-  if (size >= MIN_WINDOW) return size;
-  throw new SbxError(
-    'invalid_argument',
-    `A window of ${size} bytes is too small: ${MIN_WINDOW} is the least`,
-  );
 }

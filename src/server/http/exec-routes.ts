@@ -20,8 +20,10 @@ import { parseEventsQuery, type EventsQuery } from './events-query.ts';
 import type { ExecReader } from '../exec-reader.ts';
 import type { ExecRegistry } from '../exec-registry.ts';
 import type { Exec } from '../exec.ts';
+import { requireValid } from './require-valid.ts';
 import {
   ackSchema,
+  attachSchema,
   closeSchema,
   eventsSchema,
   execSchema,
@@ -144,6 +146,7 @@ function addReadRoutes(app: FastifyInstance, { execs, sandboxes, owner }: AppOpt
   app.get<Reading>('/api/v1/execs/:id/events', { schema: eventsSchema }, async (request, reply) => {
     const last = request.headers['last-event-id'];
     const asked = parseEventsQuery(request.params.id, request.query, last);
+    requireValid(request, { schema: attachSchema.body, value: asked, what: 'attach' });
     await execs.attach(asked, owner, open(reply));
     return reply;
   });
@@ -157,9 +160,9 @@ function addControlRoutes(app: FastifyInstance, { execs, owner }: AppOptions): v
       return reply.code(204).send();
     });
   };
-  add('ack', ackSchema, (exec, body) => {
-    const { client, ...offsets } = body as AckRequest;
-    exec.clients.acknowledge(client, offsets);
+  app.post<ById>(`/api/v1/execs/:id/ack`, { schema: ackSchema }, (request, reply) => {
+    execs.acknowledge(request.params.id, owner, request.body as AckRequest);
+    return reply.code(204).send();
   });
   add('signal', signalSchema, (exec, body) => {
     const request = body as SignalRequest;

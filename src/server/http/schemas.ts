@@ -1,4 +1,5 @@
 import { MIN_LOG_BYTES, MIN_WINDOW } from '../../protocol/api.ts';
+import { SIGNAL_PATTERN } from '../../protocol/exit.ts';
 
 /** JSON Schemas of the requests; their types are in `protocol/api.ts`. */
 
@@ -113,7 +114,7 @@ export const signalSchema = {
   params: execParams,
   body: object(
     {
-      signal: { type: 'string', pattern: '^[A-Z0-9+]{2,10}$' },
+      signal: { type: 'string', pattern: SIGNAL_PATTERN },
       client: uuid,
       number: { ...count, minimum: 1 },
     },

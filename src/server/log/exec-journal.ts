@@ -14,7 +14,6 @@ const WINDOW: StreamBytes = { stdout: DEFAULT_WINDOW, stderr: DEFAULT_WINDOW };
 
 /** The owner client, as far as the output has to know it. */
 interface Holder {
-  /** Undefined for a reader without a window: what its socket took counts as acknowledged. */
   readonly window: StreamBytes;
   readonly acknowledged: Record<OutputStream, number>;
 }
@@ -36,10 +35,13 @@ export class ExecJournal implements LogView {
   #store: StoredLog | undefined;
   /** Offsets up to which the log on disk has been written, or has failed to be. */
   readonly #passed = { stdout: 0, stderr: 0 };
+  /** What readers saw before there was a log on disk: it is not unseen by that. */
+  readonly #shown = { stdout: 0, stderr: 0 };
   #isStoring = false;
   /** The last write failed, and that was told. */
   #isFailing = false;
   #onStored: (() => void) | undefined;
+  #settled: Promise<void> | undefined;
   #owner: Holder | undefined;
   #isDiscarding = false;
 
@@ -52,22 +54,11 @@ export class ExecJournal implements LogView {
   }
 
   get visible(): StreamBytes {
-    return this.#store === undefined ? this.memory.written : this.#passed;
+    return this.#store === undefined ? this.memory.written : maxOf(this.#passed, this.#shown);
   }
 
   get written(): StreamBytes {
     return this.memory.written;
-  }
-
-  /** Offsets of the first bytes that can still be read. */
-  get oldest(): StreamBytes {
-    const { oldest } = this.memory;
-    if (this.#store === undefined) return oldest;
-    const stored = this.#store.oldest;
-    return {
-      stdout: Math.min(oldest.stdout, stored.stdout),
-      stderr: Math.min(oldest.stderr, stored.stderr),
-    };
   }
 
   /** The offsets of a reader that has seen everything before `position`; undefined where some of that is gone. */
@@ -79,12 +70,14 @@ export class ExecJournal implements LogView {
   keepIn(store: StoredLog): void {
     this.#store = store;
     Object.assign(this.#passed, this.memory.oldest);
+    Object.assign(this.#shown, this.memory.written);
     this.#storeMore();
   }
 
   /** The owner client holds the command back from these offsets on. */
   hold(from: StreamBytes, window: StreamBytes = WINDOW): void {
     this.#owner = { window, acknowledged: { ...from } };
+    this.#isDiscarding = false;
     this.#release();
   }
 
@@ -130,13 +123,22 @@ export class ExecJournal implements LogView {
   }
 
   /** Nothing more will be written: resolves when the log on disk has all of it. */
-  async settle(): Promise<void> {
+  settle(): Promise<void> {
+    this.#settled ??= this.#settle();
+    return this.#settled;
+  }
+
+  async #settle(): Promise<void> {
     if (this.#unstored > 0) {
       await new Promise<void>((resolve) => {
         this.#onStored = resolve;
       });
     }
-    await this.#store?.close();
+    try {
+      await this.#store?.close();
+    } catch (error) {
+      this.#hooks.log(`A log on disk cannot be closed: ${String(error)}`);
+    }
   }
 
   get #unstored(): number {
@@ -195,4 +197,8 @@ export class ExecJournal implements LogView {
     }
     return pieces;
   }
+}
+
+function maxOf(a: StreamBytes, b: StreamBytes): StreamBytes {
+  return { stdout: Math.max(a.stdout, b.stdout), stderr: Math.max(a.stderr, b.stderr) };
 }

@@ -1,3 +1,4 @@
+import { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type OutputStream, type StreamBytes } from '../../protocol/events.ts';
 import type { ExecLog, LogPiece } from './exec-log.ts';
 import type { StoredLogReader } from './stored-log-reader.ts';
@@ -37,7 +38,7 @@ export class LogCursor {
   readonly #wake: () => void;
   #reader: StoredLogReader | undefined;
   #isReading = false;
-  #isBroken = false;
+  #failure: Error | undefined;
   #isClosed = false;
 
   /** `wake` is called when a `later` may have become something. */
@@ -46,7 +47,9 @@ export class LogCursor {
     this.#wake = wake;
   }
 
+  /** @throws SbxError `log_unreadable`, which is not to say that nothing is there */
   next(options: NextOptions): Next {
+    if (this.#failure !== undefined) throw this.#failure;
     let first: LogPiece | undefined;
     let isLater = false;
     for (const stream of OUTPUT_STREAMS) {
@@ -80,7 +83,7 @@ export class LogCursor {
 
   #findStored(stream: OutputStream, offset: number, limit: number): Next | 'unread' {
     const { store } = this.#view;
-    if (store === undefined || this.#isBroken || store.stored[stream] <= offset) return undefined;
+    if (store === undefined || store.stored[stream] <= offset) return undefined;
     if (this.#isReading) return 'unread';
     this.#reader ??= store.openReader();
     const piece = this.#reader.take(stream, offset, Math.max(1, limit));
@@ -96,9 +99,8 @@ export class LogCursor {
       if (this.#isClosed) this.#closeReader();
       else this.#wake();
     };
-    // What cannot be read from the disk is a gap like what was dropped.
-    reader.read(stream, offset, 1).then(proceed, () => {
-      this.#isBroken = true;
+    reader.read(stream, offset, 1).then(proceed, (error: unknown) => {
+      this.#failure = new SbxError('log_unreadable', (error as Error).message, { cause: error });
       proceed();
     });
   }

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rm, rmdir } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { routes, type StdinAnswer } from '../../../src/protocol/api.ts';
+import { MIN_WINDOW, routes, type StdinAnswer } from '../../../src/protocol/api.ts';
 import type { ErrorBody } from '../../../src/protocol/errors.ts';
-import { callApi, followExec, sendStdin, type ApiAnswer } from '../../support/api.ts';
+import { SseParser, type SseEvent } from '../../../src/protocol/sse.ts';
+import { callApi, followExec, readDaemon, sendStdin, type ApiAnswer } from '../../support/api.ts';
+import { ByteReader } from '../../support/byte-reader.ts';
 import { CALLER } from '../../support/caller.ts';
 import { startDetachedShell } from '../../support/detached.ts';
 import { waitUntil } from '../../support/guests.ts';
@@ -130,6 +135,52 @@ describe('a request about an exec', () => {
   });
 });
 
+describe('a signal', () => {
+  it.each(['FOO', 'constructor', 'RTMIN+31', 'RTMIN+-3', '9', ''])(
+    'that there is none of is 400: %j',
+    async (signal) => {
+      await withExec(['sleep', '1000'], async (id) => {
+        const answer = await post(routes.signal(id), { signal });
+        expect([answer.status, toError(answer).code]).toEqual([400, 'invalid_argument']);
+      });
+    },
+  );
+});
+
+describe('the query of a reader', () => {
+  it.each(['window=999999999999', 'window=1', 'heartbeat_ms=0', 'reconnect_grace_ms=2147483648'])(
+    'with a number that is beyond its bounds is 400: %s',
+    async (query) => {
+      await withExec(['sleep', '1000'], async (id) => {
+        const answer = await get(`${routes.events(id)}?watch=1&${query}`);
+        expect([answer.status, toError(answer).code]).toEqual([400, 'invalid_argument']);
+      });
+    },
+  );
+
+  it('has a window: no id tells of bytes that it kept back', async () => {
+    const size = 200_000;
+    const script = `head -c ${size} /dev/zero; sleep 0.5; echo x >&2; exec sleep 1000`;
+    const id = await startDetachedShell(home, sandbox, [script]);
+    const path = `${routes.events(id)}?watch=1&from=start&window=${MIN_WINDOW}`;
+    const call = request({ socketPath: readDaemon(home).socket, path, agent: false }).end();
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    const events: SseEvent[] = [];
+    const parser = new SseParser((event) => events.push(event));
+    answer.on('data', (chunk: Buffer) => parser.push(chunk));
+    await waitUntil(() => events.some(({ event }) => event === 'stderr'));
+    call.destroy();
+    const shown = events.filter(({ event }) => event === 'stdout');
+    const last = JSON.parse(shown.at(-1)!.data) as { offset: number };
+    expect(last.offset).toBeLessThan(size);
+    // An EventSource comes back with the last id that it was told.
+    const { id: lastId, data } = events.findLast(({ event }) => event === 'stderr')!;
+    expect(Number(lastId)).toBeLessThanOrEqual(MIN_WINDOW);
+    expect(JSON.parse(data)).toMatchObject({ position: size + 2, offset: 0 });
+    await home.run(['kill', id]);
+  });
+});
+
 describe('stdin', () => {
   it('at a wrong offset is 409 with the right one; what was sent before is not sent again', async () => {
     await withExec(['cat'], async (id) => {
@@ -142,6 +193,24 @@ describe('stdin', () => {
       const end = await post(routes.stdinEnd(id), { offset: 9, client: MINE });
       expect(end.status).toBe(409);
       expect(toError(end)).toMatchObject({ code: 'stdin_offset', offset: 6 });
+    });
+  });
+
+  it('that begins too late is refused whole, also what comes of it in its time', async () => {
+    await withExec(['sleep', '1000'], async (id) => {
+      const socket = connect(readDaemon(home).socket);
+      const answers = new ByteReader(socket);
+      const head = `POST ${routes.stdin(id, 3, MINE)} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n`;
+      socket.write(`${head}content-type: application/octet-stream\r\n\r\n3\r\ndef\r\n`);
+      expect(await answers.line()).toMatch(/^HTTP\/1.1 409 /);
+      const first = await sendStdin(home, routes.stdin(id, 0, MINE), 'abc');
+      expect(first.body).toMatchObject({ accepted: 3 });
+      // The answer to what is asked next tells that all of the body was taken.
+      const next = `GET ${routes.version} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
+      socket.end(`3\r\nXYZ\r\n0\r\n\r\n${next}`);
+      expect((await answers.rest()).toString()).toContain('HTTP/1.1 200 ');
+      const end = await post(routes.stdinEnd(id), { offset: 3, client: MINE });
+      expect(end).toMatchObject({ status: 200, body: { accepted: 3 } });
     });
   });
 
@@ -237,6 +306,22 @@ describe('a directory of logs', () => {
     const id = await startDetachedShell(own, 'box', ['echo hi']);
     await own.run(['wait', id]);
     expect(await own.run(['logs', id])).toMatchObject({ stdout: 'hi\n', stderr: '' });
+  });
+
+  it('that is full does not keep a sandbox, and its logs go with it', async () => {
+    expect(await own.run(['create', '--ttl', '3s', 'soon'])).toMatchObject({ exitCode: 0 });
+    for (const name of ['soon', 'box']) {
+      const id = await startDetachedShell(own, name, ['echo hi']);
+      await own.run(['wait', id]);
+    }
+    const { pid } = readDaemon(own);
+    await fill();
+    expect(await own.run(['rm', 'box'])).toMatchObject({ stderr: '', exitCode: 0 });
+    await waitUntil(async () => (await own.run(['ls', '-q'])).stdout === '');
+    expect(readDaemon(own).pid).toBe(pid);
+    for (const { id } of parseLine((await own.run(['ps', '--all', '--json'])).stdout, 'execs').execs) {
+      await waitUntil(() => !existsSync(join(execs, id, 'log')));
+    }
   });
 
   it('that cannot be written refuses it as well', async () => {

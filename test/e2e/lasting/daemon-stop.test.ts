@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routes, type ExecRecord, type HealthAnswer } from '../../../src/protocol/api.ts';
 import { ByteReader } from '../../support/byte-reader.ts';
 import { callApi, findExecs, readDaemon } from '../../support/api.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { findDaemons } from '../../support/daemons.ts';
 import { startDetachedShell, toBuffer, toWait } from '../../support/detached.ts';
 import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
@@ -175,6 +177,27 @@ describe('a server that gets SIGTERM', () => {
     expect(await findExecs(home, mark)).toMatchObject([
       { state: 'exited', exit: { code: 3 }, reason: 'killed' },
     ]);
+  });
+});
+
+describe('a server that nobody uses', () => {
+  it('stays while a client may come back for what its command has left', async () => {
+    const { server } = await serve('--idle-exit', '300ms');
+    const sandbox = await home.createSandbox();
+    const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket });
+    const script = `echo ready; sleep 1; echo last; exit 7 # ${mark}`;
+    const options = ['-n', '--reconnect-grace', '1m'];
+    const args = [...options, sandbox, '--', 'sh', '-c', script];
+    const run = startStreaming(toVia(home, proxy.host), args);
+    expect(await run.stdout.line()).toBe('ready');
+    await proxy.pause();
+    await waitUntil(() => findGuests(mark).length === 0);
+    // Three times as long as a server stays that nobody uses.
+    await sleep(900);
+    await proxy.resume();
+    expectEnd(await run.finish(), { status: 7, stdout: 'last\n' });
+    await proxy.close();
+    expect(await server).toMatchObject({ exitCode: 0 });
   });
 });
 

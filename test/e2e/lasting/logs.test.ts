@@ -1,10 +1,21 @@
 import { describe, expect, it } from 'vitest';
+import { readDaemon } from '../../support/api.ts';
 import { ByteReader } from '../../support/byte-reader.ts';
-import { release, startDetachedShell, toBuffer, toWait } from '../../support/detached.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
+import {
+  LONG_LOG,
+  readOutputSize,
+  release,
+  startDetachedShell,
+  toBuffer,
+  toWait,
+  withBrokenLog,
+} from '../../support/detached.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
 import { runShell } from '../../support/shell.ts';
+import { toVia } from '../../support/via.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home);
@@ -21,7 +32,28 @@ async function runToEnd(...script: readonly [string, ...string[]]): Promise<stri
 
 const logs = (...args: string[]) => home.run(['logs', ...args]);
 
+describe('a log that cannot be read', () => {
+  it('is said to be so, is no gap, and is there when it can be read again', async () => {
+    const id = await start(`head -c ${LONG_LOG} /dev/zero; exec sleep 1000`);
+    await waitUntil(async () => (await readOutputSize(home, id)) === LONG_LOG);
+    const { stderr, exitCode } = await withBrokenLog(home, id, () => logs(id));
+    expect(exitCode).toBe(125);
+    expect(stderr).toMatch(/^sbx: Cannot use the log .*EISDIR.*\nsbx: hint: .+\n$/);
+    expect((await home.runBytes(['logs', id])).stdout).toHaveLength(LONG_LOG);
+    await home.run(['kill', id]);
+  });
+});
+
 describe('the log of an exec that has ended', () => {
+  it('is read whole where no connection is upgraded, however long it is', async () => {
+    const id = await runToEnd('seq -w 100000000 100900000');
+    const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, refusesUpgrades: true });
+    const { stdout } = await toVia(home, proxy.host).run(['logs', id], { maxBuffer: 2 ** 26 });
+    await proxy.close();
+    const lines = String(stdout).trimEnd().split('\n');
+    expect([lines.length, lines[0], lines.at(-1)]).toEqual([900_001, '100000000', '100900000']);
+  });
+
   it('is printed stream by stream, with the status 0 however it ended', async () => {
     const id = await runToEnd('echo out; echo err >&2; exit 7');
     const whole = { stdout: 'out\n', stderr: 'err\n', exitCode: 0 };

@@ -41,6 +41,17 @@ it('a server that slept while a client came back has not waited for it in vain',
   expectEnd(await run.finish(), { status: 0, stdout: 'meanwhile\n' });
 });
 
+it('a command that ended in time is no timeout, however late its server looks', async () => {
+  const script = 'echo ready; sleep 0.5; exit 7';
+  const run = startStreaming(home, ['-n', '--timeout', '2s', sandbox, '--', 'sh', '-c', script]);
+  expect(await run.stdout.line()).toBe('ready');
+  const { pid } = readDaemon(home);
+  process.kill(pid, 'SIGSTOP');
+  await sleep(3_000);
+  process.kill(pid, 'SIGCONT');
+  expectEnd(await run.finish(), { status: 7 });
+});
+
 it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command gets HUP and TERM, then KILL', async () => {
   const grace = ['--reconnect-grace', '1s', '--kill-after', '1s'];
   const script = toStubborn();

@@ -1,12 +1,14 @@
 /**
- * `npm run test:nodes [-- vitest arguments]`: the end-to-end tests of a plain user, with `sbx` on each Node that is
- * supported besides the one that runs this. npm's packages of Node bring them.
+ * `npm run test:nodes [-- vitest arguments]`: the tests that run the built program, with each Node that is supported
+ * besides the one that runs this: as a plain user, and as root what that user does not run. npm's packages of Node bring
+ * them.
  */
 import { access, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { buildProduct, installDependencies, main, root, run, runForStatus, say } from './prepare.mjs';
 
 const MAJORS = [22, 24, 26];
+const ROOT_ONLY = ['test/client', 'test/server', 'test/e2e/lasting', 'test/e2e/json'];
 
 await main(async () => {
   await installDependencies();
@@ -15,9 +17,12 @@ await main(async () => {
   for (const major of MAJORS) {
     process.env.SBX_TEST_NODE = await installNode(major);
     say(`Running the tests with Node ${major}`);
-    const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'rootless'];
-    const status = await runForStatus(process.execPath, [...vitest, ...process.argv.slice(2)]);
-    if (status !== 0) failed.push(`Node ${major}`);
+    const given = process.argv.slice(2);
+    const runs = given.length > 0 ? [given] : [['--project', 'rootless'], ['--project', 'root', ...ROOT_ONLY]];
+    for (const words of runs) {
+      const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...words];
+      if ((await runForStatus(process.execPath, vitest)) !== 0) failed.push(`Node ${major}`);
+    }
   }
   if (failed.length > 0) throw new Error(failed.join(', '));
 });

@@ -22,6 +22,11 @@ export interface EventSource {
 }
 
 export interface EventStreamOptions {
+  /**
+   * The connection below the sink, which is corked in its place: Node 22 and 24 forget to tell that a corked answer has
+   * drained, and lose what is given to its end(). Undefined where it has gone.
+   */
+  readonly connection: Writable | undefined;
   readonly turns: Turns;
   readonly format: EventFormat;
   readonly from: StreamBytes;
@@ -38,6 +43,7 @@ export type OpenStream = (source: EventSource, from: StreamBytes) => EventStream
  */
 export class EventStream implements TurnTaker {
   readonly #sink: Writable;
+  readonly #connection: Writable | undefined;
   readonly #source: EventSource;
   readonly #turns: Turns;
   readonly #format: EventFormat;
@@ -51,6 +57,7 @@ export class EventStream implements TurnTaker {
   constructor(sink: Writable, source: EventSource, options: EventStreamOptions) {
     this.#sink = sink;
     this.#source = source;
+    this.#connection = options.connection;
     this.#turns = options.turns;
     this.#format = options.format;
     this.#sent = { ...options.from };
@@ -89,7 +96,7 @@ export class EventStream implements TurnTaker {
 
   takeTurn(limit: number): { bytes: number; isDone: boolean } {
     // One write(2) for a turn, however many events it has.
-    this.#sink.cork();
+    this.#connection?.cork();
     try {
       return this.#sendUpTo(limit);
     } catch (error) {
@@ -97,7 +104,7 @@ export class EventStream implements TurnTaker {
       this.#end({ type: 'error', error: known.toBody() });
       return { bytes: 0, isDone: true };
     } finally {
-      this.#sink.uncork();
+      this.#connection?.uncork();
     }
   }
 
@@ -146,8 +153,6 @@ export class EventStream implements TurnTaker {
   #end(terminal: TerminalEvent): void {
     this.#isCompleted = true;
     this.#release();
-    // Node 22 and 24 lose what is given to end() of a corked answer.
-    this.#sink.uncork();
     this.#sink.end(this.#format.event(terminal), 'latin1');
   }
 

@@ -55,6 +55,7 @@ export function addChannelRoute(app: FastifyInstance, options: AppOptions, turns
     socket.write(SWITCH);
     const open: OpenStream = (source, from) => {
       const stream = new EventStream(socket, source, {
+        connection: socket,
         turns,
         from,
         format: frames,

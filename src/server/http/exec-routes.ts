@@ -57,7 +57,13 @@ export function addExecRoutes(app: FastifyInstance, options: AppOptions, turns: 
     const { raw } = reply;
     raw.writeHead(200, SSE_HEADERS);
     const isGone = raw.destroyed || raw.socket === null || raw.socket.destroyed;
-    const stream = new EventStream(raw, source, { turns, from, format: serverSentEvents, isGone });
+    const stream = new EventStream(raw, source, {
+      connection: raw.socket ?? undefined,
+      turns,
+      from,
+      format: serverSentEvents,
+      isGone,
+    });
     stream.send(toHello(options.health()));
     return stream;
   };

@@ -18,7 +18,13 @@ await main(async () => {
     process.env.SBX_TEST_NODE = await installNode(major);
     say(`Running the tests with Node ${major}`);
     const given = process.argv.slice(2);
-    const runs = given.length > 0 ? [given] : [['--project', 'rootless'], ['--project', 'root', ...ROOT_ONLY]];
+    const runs =
+      given.length > 0
+        ? [given]
+        : [
+            ['--project', 'rootless'],
+            ['--project', 'root', ...ROOT_ONLY],
+          ];
     for (const words of runs) {
       const vitest = ['node_modules/vitest/vitest.mjs', 'run', ...words];
       if ((await runForStatus(process.execPath, vitest)) !== 0) failed.push(`Node ${major}`);

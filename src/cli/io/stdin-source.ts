@@ -178,6 +178,8 @@ function createFileSource(): StdinSource {
         const { bytesRead, buffer } = await readAsync(0, Buffer.allocUnsafe(CHUNK), 0, CHUNK, null);
         return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
       } catch (cause) {
+        // Open for writing only, as nohup(1) leaves a terminal: there is no byte that could be missed.
+        if ((cause as NodeJS.ErrnoException).code === 'EBADF') return null;
         throw new SbxError('input_failed', `Cannot read stdin: ${(cause as Error).message}`, { cause });
       }
     },

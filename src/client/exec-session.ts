@@ -142,9 +142,18 @@ export class ExecSession {
     return { type: 'start', ...opening.start, stdin: stdin === undefined ? 'null' : 'pipe', ...own };
   }
 
+  /** What our user throws is the end of the session: on a next connection it would happen again. */
   #take(event: ExecEvent): void {
     if (this.#terminal !== undefined) return;
-    this.#options.onEvent?.(event);
+    try {
+      this.#options.onEvent?.(event);
+      this.#act(event);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #act(event: ExecEvent): void {
     switch (event.type) {
       case 'hello':
         this.#takeHello(event);

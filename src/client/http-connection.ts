@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { PROTOCOL } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
 import { ResponseParser, type ResponseHead } from './http-parser.ts';
 import { openSocket, toHostHeader } from './open-socket.ts';
 import { collectAnswer, openAnswer, type PendingAnswer } from './pending-answer.ts';
@@ -222,7 +223,8 @@ class HttpConnection implements Connection {
   /** The first failure is the one that counts. */
   #fail(cause: Error): Error {
     if (this.#failure !== undefined) return this.#failure;
-    const failure = this.#toError(cause);
+    // What the server sent and nobody can read is not the fault of the way.
+    const failure = cause instanceof SbxError ? cause : this.#toError(cause);
     this.#failure = failure;
     this.#socket.destroy();
     for (const failed of this.#pending.splice(0)) failed.fail(failure);

@@ -18,6 +18,8 @@ import { StdinBodies } from './stdin-bodies.ts';
 import type { StdinCursor } from './stdin-queue.ts';
 import type { Connection, RequestOptions, Transport } from './transport.ts';
 
+const EVENT_STREAM = 'text/event-stream';
+
 export interface HttpRoadOptions {
   readonly transport: Transport;
   readonly id: string;
@@ -56,8 +58,10 @@ export class HttpRoad implements ExecRoad {
   async follow(opening: OpeningRequest, listener: RoadListener): Promise<void> {
     if (this.#events === undefined) throw new Error('follow() comes after connect()');
     this.#listener = listener;
-    const answer = await this.#events.stream({ ...toRequest(opening), accept: 'text/event-stream' });
-    if (answer.status !== 200) throw parseFailure(answer.status, await answer.readAll());
+    const answer = await this.#events.stream({ ...toRequest(opening), accept: EVENT_STREAM });
+    // Also a page, which something else than our server gives to whatever it is asked.
+    if (answer.status !== 200 || !answer.contentType.startsWith(EVENT_STREAM))
+      throw parseFailure(answer.status, await answer.readAll());
     const parser = new SseParser((raw) => {
       const event = parseExecEvent(raw);
       if (event !== undefined) this.#take(event, listener);

@@ -119,9 +119,9 @@ export class LastingRoad {
       await road.follow(user.toOpening(), {
         hear: () => {
           silence.hear();
-          this.#hear();
         },
         take: (event) => {
+          this.#connect();
           user.take(event);
         },
       });
@@ -142,7 +142,8 @@ export class LastingRoad {
     return new HttpRoad({ transport, id, client, traits: this.#traits });
   }
 
-  #hear(): void {
+  /** Only an event shows that it is our server, and that it has the exec. */
+  #connect(): void {
     if (this.#isConnected) return;
     this.#isConnected = true;
     this.#resume.reset();

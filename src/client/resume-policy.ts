@@ -13,7 +13,7 @@ export interface ResumeOptions {
 
 /**
  * When to try to come back after a cut: with pauses that double up to a bound, each shortened by chance so that not all
- * clients of a server that was away come at once. Whatever is heard begins it anew.
+ * clients of a server that was away come at once. An event that is heard begins it anew.
  */
 export class ResumePolicy {
   readonly #options: ResumeOptions;

@@ -36,14 +36,14 @@ async function listen({ channel, other }: Answers): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function follow(address: string): Promise<unknown> {
+function follow(address: string, graceMs = 3_600_000): Promise<unknown> {
   const session = new ExecSession({
     transport: createTransport(address),
     opening: { start: { id: randomUUID(), argv: ['true'] } },
     client: randomUUID(),
     stdout: () => undefined,
     stderr: () => undefined,
-    graceMs: 3_600_000,
+    graceMs,
   });
   return session.run();
 }
@@ -91,5 +91,24 @@ describe('a server that sends what cannot be read', () => {
       code: 'session_lost',
       message: expect.stringContaining('that cannot be read') as string,
     });
+  });
+});
+
+describe('what is no sbx server', () => {
+  it.each([
+    { what: 'a page', other: PAGE },
+    { what: 'an answer without a type', other: 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}' },
+  ])('is told from one by its answer, and not asked again: $what', async ({ other }) => {
+    const address = await listen({ channel: PAGE, other });
+    await expect(follow(address)).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('The server answered 200') as string,
+      hint: expect.stringContaining('no sbx server') as string,
+    });
+  });
+
+  it('is not asked for longer than the grace where it gives no event', async () => {
+    const address = await listen({ channel: PAGE, other: toHttp('200 OK', 'text/event-stream', ': hi\n\n') });
+    await expect(follow(address, 500)).rejects.toMatchObject({ code: 'server_unreachable' });
   });
 });

@@ -47,6 +47,8 @@ export class LastingRoad {
   #hasConnected = false;
   /** The opening was sent at least once. */
   #hasAsked = false;
+  /** The opening was sent on the road that is used now. */
+  #isOpened = false;
   #isConnected = false;
 
   constructor(options: LastingRoadOptions) {
@@ -78,6 +80,7 @@ export class LastingRoad {
   async follow(user: RoadUser): Promise<void> {
     for (;;) {
       const failure = await this.#followOnce(user);
+      this.#isOpened = false;
       this.#isConnected = false;
       if (user.isOver()) return;
       if (isOfUpgrade(failure)) {
@@ -94,9 +97,12 @@ export class LastingRoad {
     }
   }
 
-  /** We will not come back. Resolves when that is on its way, or after a moment. */
+  /**
+   * We will not come back. Resolves when that is on its way, or after a moment. It is said as soon as the server may have
+   * read the opening: what it starts then would wait for us.
+   */
   async leave(): Promise<void> {
-    if (this.#isConnected) await this.#current?.leave();
+    if (this.#isOpened) await this.#current?.leave();
   }
 
   close(): void {
@@ -116,6 +122,7 @@ export class LastingRoad {
     try {
       await road.connect();
       this.#hasConnected = true;
+      this.#isOpened = true;
       await road.follow(user.toOpening(), {
         hear: () => {
           silence.hear();

@@ -144,7 +144,7 @@ export class ExecSession {
 
   /** What our user throws is the end of the session: on a next connection it would happen again. */
   #take(event: ExecEvent): void {
-    if (this.#terminal !== undefined) return;
+    if (this.#terminal !== undefined || this.#isClosed) return;
     try {
       this.#options.onEvent?.(event);
       this.#act(event);

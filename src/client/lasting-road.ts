@@ -50,6 +50,7 @@ export class LastingRoad {
   /** The opening was sent on the road that is used now. */
   #isOpened = false;
   #isConnected = false;
+  #leaving: Promise<void> | undefined;
 
   constructor(options: LastingRoadOptions) {
     const { transport, graceMs } = options;
@@ -101,13 +102,17 @@ export class LastingRoad {
    * We will not come back. Resolves when that is on its way, or after a moment. It is said as soon as the server may have
    * read the opening: what it starts then would wait for us.
    */
-  async leave(): Promise<void> {
-    if (this.#isOpened) await this.#current?.leave();
+  leave(): Promise<void> {
+    if (this.#isOpened) this.#leaving ??= this.#current?.leave();
+    return this.#leaving ?? Promise.resolve();
   }
 
+  /** The road stays open until what was said of leaving is on its way. */
   close(): void {
     this.#closing.abort();
-    this.#current?.close();
+    const road = this.#current;
+    if (this.#leaving === undefined) road?.close();
+    else void this.#leaving.then(() => road?.close());
   }
 
   /** One road from its beginning to its end; gives what ended it. */

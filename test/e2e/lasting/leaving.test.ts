@@ -6,8 +6,10 @@ import { buffer } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 import { findExecs, readDaemon } from '../../support/api.ts';
 import { CALLER, makeDirectory } from '../../support/caller.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox, type Home } from '../../support/home.ts';
+import { runShell } from '../../support/shell.ts';
 import { toVia } from '../../support/via.ts';
 
 const home = useHome();
@@ -57,4 +59,20 @@ it('a command whose client was ended before the server had answered is not waite
   expect(await child).toMatchObject({ exitCode: 143 });
   await untilClientGone(mark);
   await holder.close();
+});
+
+it.each([
+  { road: 'on a channel', refusesUpgrades: false },
+  { road: 'over plain HTTP', refusesUpgrades: true },
+])('a command whose client cannot go on is not waited with, $road', async ({ refusesUpgrades }) => {
+  const mark = makeMark();
+  const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, refusesUpgrades });
+  const script = 'sbx exec "$@" </';
+  const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
+  const via = toVia(home, proxy.tcpHost);
+  const { stderr, exitCode } = await runShell(via, script, [...LONG, sandbox, '--', ...command]);
+  expect(exitCode).toBe(125);
+  expect(stderr).toMatch(/^sbx: Cannot read stdin: EISDIR.*\nsbx: hint: The command was ended/);
+  await untilClientGone(mark);
+  await proxy.close();
 });

@@ -148,11 +148,12 @@ export class HttpRoad implements ExecRoad {
     return posted.catch(() => undefined);
   }
 
-  /** Whatever breaks, the road is cut: what was under way is asked again of the next. */
+  /** Whatever breaks, the road is cut: what was under way is asked again of the next, unless that is in vain. */
   #fail(error: unknown): void {
     const { message } = error as Error;
     if (error instanceof SbxError && VAIN.includes(error.code)) return;
-    const isHopeless = this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
+    const isRefused = error instanceof SbxError && error.code === 'invalid_argument';
+    const isHopeless = isRefused || this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
     this.#failure ??= isHopeless
       ? (error as Error)
       : new SbxError('server_unreachable', message, { cause: error });

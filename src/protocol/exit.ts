@@ -22,6 +22,9 @@ export interface ExitRecord {
 export const SBX_FAILED = 125;
 const TIMED_OUT = 124;
 
+/** SIGRTMAX. */
+const LAST_SIGNAL = 64;
+
 /** Signal numbers of Linux on x86-64 and arm64 (signal(7)). */
 const SIGNALS = {
   HUP: 1,
@@ -66,11 +69,12 @@ export function toSignalName(number: number): string {
   return NAMES.get(number) ?? `RTMIN+${number - 34}`;
 }
 
+/** @throws TypeError for what is the name of no signal from 1 to {@link LAST_SIGNAL} */
 export function toSignalNumber(name: string): number {
-  const known = SIGNALS[name as SignalName] as number | undefined;
-  if (known !== undefined) return known;
+  if (Object.hasOwn(SIGNALS, name)) return SIGNALS[name as SignalName];
   const realTime = /^RTMIN\+(-?\d+)$/.exec(name);
-  if (realTime) return 34 + Number(realTime[1]);
+  const number = realTime === null ? 0 : 34 + Number(realTime[1]);
+  if (number >= 1 && number <= LAST_SIGNAL) return number;
   throw new TypeError(`No signal is called ${name}`);
 }
 

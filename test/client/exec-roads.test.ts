@@ -223,6 +223,13 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
     await expect(ended).rejects.toMatchObject({ code: 'session_lost' });
   });
 
+  it('ends where the server refuses a signal that is none', async () => {
+    const { session, ended, until } = run(['sh', '-c', 'echo ready; exec sleep 300']);
+    await until(1);
+    session.signal('RTMIN+1234567');
+    await expect(ended).rejects.toMatchObject({ message: expect.stringContaining('signal') as string });
+  });
+
   it('ends with what its target throws, and not as if the bytes had been written', async () => {
     const { ended } = run(['echo', 'hi'], {
       hold: () => {

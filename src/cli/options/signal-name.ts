@@ -1,9 +1,6 @@
 import { SbxError } from '../../protocol/errors.ts';
 import { toSignalName, toSignalNumber } from '../../protocol/exit.ts';
 
-/** The highest number of a signal, SIGRTMAX; 32 and 33 are the C library's own. */
-const LAST = 64;
-
 /**
  * The name of a signal that was typed as `TERM`, `SIGTERM`, `term` or `15`.
  * @throws SbxError `usage`
@@ -16,10 +13,10 @@ export function parseSignalName(text: string): string {
   });
 }
 
-function isSignalName(name: string): boolean {
+/** The one name of a signal that may be sent: 32 and 33 are the C library's own. */
+export function isSignalName(name: string): boolean {
   try {
-    const number = toSignalNumber(name);
-    return number > 0 && number <= LAST && toSignalName(number) === name && !name.includes('-');
+    return toSignalName(toSignalNumber(name)) === name && !name.includes('-');
   } catch {
     return false;
   }

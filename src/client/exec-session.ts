@@ -136,7 +136,8 @@ export class ExecSession {
   #toOpening(): OpeningRequest {
     const { opening, stdin, client } = this.#options;
     const own = { client, window: WINDOW, ...this.#road.promises };
-    if (this.hasStarted)
+    // Where the beginning is not known yet, it is asked for again.
+    if (this.hasStarted && this.#hasOffsets)
       return { type: 'attach', id: this.id, from: { ...this.#received }, ...toRole(opening), ...own };
     if ('attach' in opening) return { type: 'attach', ...opening.attach, ...own };
     return { type: 'start', ...opening.start, stdin: stdin === undefined ? 'null' : 'pipe', ...own };

@@ -43,7 +43,7 @@ export class ExecSession {
   #isOwner: boolean;
   /** On this road stdin waits for the server to say how far it was accepted. */
   #awaitsStdinState = false;
-  /** Stdin was sent from here. */
+  /** Stdin was sent from here, and by nobody else since. */
   #hasFed = false;
   /** Where output begins is known. */
   #hasOffsets: boolean;
@@ -164,6 +164,7 @@ export class ExecSession {
         break;
       case 'taken':
         this.#isOwner = false;
+        this.#hasFed = false;
         this.#stdin?.rest();
         break;
       case 'stdout':
@@ -210,6 +211,7 @@ export class ExecSession {
     if (!this.#hasOffsets) for (const offsets of counts) Object.assign(offsets, from);
     this.#hasOffsets = true;
     this.#isOwner = owner;
+    this.#hasFed &&= owner;
     this.#awaitsStdinState = owner;
     // What was said on a road that was cut may not have arrived.
     this.#acknowledge();

@@ -64,6 +64,8 @@ class HttpConnection implements Connection {
     this.#toError = toError;
     this.#host = toHostHeader(address);
     this.#prefix = address.kind === 'tcp' ? address.prefix : '';
+    // Only what is under way keeps the process: a connection that nobody asks anything is no reason to stay.
+    socket.unref();
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => {
       if (!this.#parser.finish()) this.#fail(new Error('the server closed the connection'));
@@ -92,7 +94,10 @@ class HttpConnection implements Connection {
         this.#pending[0]?.head(head);
       },
       body: (chunk) => this.#pending[0]?.body(chunk),
-      end: () => this.#pending.shift()?.end(),
+      end: () => {
+        this.#pending.shift()?.end();
+        if (this.#pending.length === 0) this.#socket.unref();
+      },
     });
   }
 
@@ -197,6 +202,7 @@ class HttpConnection implements Connection {
   #begin<T>(start: (pending: (handlers: PendingAnswer) => void) => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return start((handlers) => {
+      this.#socket.ref();
       this.#pending.push(handlers);
     });
   }

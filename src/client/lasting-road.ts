@@ -1,10 +1,4 @@
-import {
-  CUT_MS,
-  HEARTBEAT_MS,
-  RECONNECT_GRACE_MS,
-  TCP_RECONNECT_GRACE_MS,
-  type StartExecRequest,
-} from '../protocol/api.ts';
+import { CUT_MS, HEARTBEAT_MS, type StartExecRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import type { ExecEvent, StreamBytes } from '../protocol/events.ts';
 import type { OpeningRequest } from '../protocol/frames.ts';
@@ -14,7 +8,7 @@ import type { ExecRoad } from './exec-road.ts';
 import { HttpRoad } from './http-road.ts';
 import { toLost } from './lost.ts';
 import type { PathTraits } from './path-traits.ts';
-import { ResumePolicy } from './resume-policy.ts';
+import { ResumePolicy, toDefaultGrace } from './resume-policy.ts';
 import type { Transport } from './transport.ts';
 
 export interface LastingRoadOptions {
@@ -55,7 +49,7 @@ export class LastingRoad {
   constructor(options: LastingRoadOptions) {
     const { transport, graceMs } = options;
     this.#options = options;
-    this.graceMs = graceMs ?? (transport.isLocal ? RECONNECT_GRACE_MS : TCP_RECONNECT_GRACE_MS);
+    this.graceMs = graceMs ?? toDefaultGrace(transport);
     this.#resume = new ResumePolicy({ graceMs: this.graceMs, random: Math.random });
   }
 

@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RECONNECT_GRACE_MS, TCP_RECONNECT_GRACE_MS } from '../protocol/api.ts';
+import type { Transport } from './transport.ts';
 
 /** The first pause before another attempt, and the longest, in milliseconds. */
 const FIRST_MS = 25;
 const LONGEST_MS = 2_000;
+
+/** How long to try, in milliseconds, where nobody says it. */
+export function toDefaultGrace({ isLocal }: Transport): number {
+  return isLocal ? RECONNECT_GRACE_MS : TCP_RECONNECT_GRACE_MS;
+}
 
 export interface ResumeOptions {
   /** How long to try, from the cut on, in milliseconds; 0 is not at all. */
@@ -42,10 +49,10 @@ export class ResumePolicy {
   }
 
   /** Waits for the next attempt; false where there is to be none. */
-  async pause(signal: AbortSignal): Promise<boolean> {
+  async pause(signal?: AbortSignal): Promise<boolean> {
     const ms = this.next();
-    if (ms === undefined || signal.aborted) return false;
+    if (ms === undefined || signal?.aborted) return false;
     await sleep(ms, undefined, { signal }).catch(() => undefined);
-    return !signal.aborted;
+    return signal?.aborted !== true;
   }
 }

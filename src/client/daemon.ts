@@ -9,6 +9,9 @@ import { createLocalTransport } from './http-transport.ts';
 import type { Connection, Transport } from './transport.ts';
 import { useConnection } from './use-connection.ts';
 
+/** How long a daemon that answers no more may take to its end, in milliseconds. */
+const LEAVING_MS = 15_000;
+
 export interface DaemonOptions {
   /** An absolute path. */
   readonly stateDir: string;
@@ -62,8 +65,24 @@ export async function findDaemon({
 
 /** Asks the daemon to stop and waits until it has gone, or until `signal` aborts. @throws SbxError `busy` */
 export async function stopDaemon(found: Found, options: StopOptions, signal?: AbortSignal): Promise<void> {
-  await useConnection(found.transport, (connection) => requestStop(connection, options), signal);
-  while (isRunning(found.file)) await sleep(10, undefined, { signal });
+  try {
+    await useConnection(found.transport, (connection) => requestStop(connection, options), signal);
+  } catch (error) {
+    if (!(error instanceof SbxError) || error.code !== 'server_unreachable') throw error;
+    // One that another client has asked before us closes its connections, and goes.
+    if (await hasEndedWithin(LEAVING_MS, found.file, signal)) return;
+    throw error;
+  }
+  await hasEndedWithin(Infinity, found.file, signal);
+}
+
+async function hasEndedWithin(ms: number, file: DaemonFile, signal?: AbortSignal): Promise<boolean> {
+  const begun = performance.now();
+  while (isRunning(file)) {
+    if (performance.now() - begun > ms) return false;
+    await sleep(10, undefined, { signal });
+  }
+  return true;
 }
 
 /** One of our version and runtime, or one that is busy and speaks our protocol; another that is idle is stopped. */

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readProcessStat } from '../../src/posix/process-stat.ts';
 import type { HealthAnswer } from '../../src/protocol/api.ts';
 import { callApi, findExecs, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
@@ -332,6 +336,31 @@ describe('a daemon of another version', () => {
     const pid = await pretendOther();
     expect(await home.run(['ls', '-q'])).toMatchObject(ok('web\n'));
     expect(readDaemon(home).pid).not.toBe(pid);
+    expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
+  });
+
+  it('is replaced without a word when another client has stopped it before', async () => {
+    const pid = await pretendOther();
+    const place = join(home.stateDir, 'daemon.json');
+    const file = JSON.parse(readFileSync(place, 'utf8')) as Record<string, unknown>;
+    expect(await home.run(['daemon', 'stop'])).toMatchObject({ exitCode: 0 });
+    expect(pid).toBe(file['pid']);
+    // It closes its connections, and ends a moment later.
+    const old = execa('sleep', ['1000'], { reject: false });
+    const socket = join(home.stateDir, 'old.sock');
+    const server = createServer((client) => {
+      client.on('error', () => undefined);
+      client.once('data', () => {
+        server.close();
+        client.destroy();
+        setTimeout(() => old.kill(), 100);
+      });
+    }).listen(socket);
+    await once(server, 'listening');
+    await chown(socket, home.caller.uid, home.caller.gid);
+    const { startTime } = readProcessStat(old.pid!)!;
+    writeFileSync(place, JSON.stringify({ ...file, pid: old.pid, start_time: startTime, socket }));
+    expect(await home.run(['ls', '-q'])).toMatchObject(ok('web\n'));
     expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
   });
 

@@ -8,7 +8,7 @@ export const PAGES = {
     description: [
       'Options stand before or after SANDBOX, up to -- or the first word of COMMAND. What follows is given to the command as it is and never joined into a shell string. Without a SANDBOX, write -- before the command.',
       'A pipe, file or socket on stdin is forwarded in both modes; a terminal only with --stream. It is never read to its end before the command starts, and never waited for after the command has ended.',
-      'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
+      'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it; where the server is out of reach it ends sbx with 125, and the server ends the command when --reconnect-grace is over. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
       'The environment of the command is PATH, HOME, USER, LOGNAME, SHELL, HOSTNAME and LANG=C.UTF-8, and what -e and --env-file add: nothing of the caller.',
       "With --detach nobody holds the command back and nobody's going ends it. Its id is printed when it runs; one that cannot be started is reported at once. Its output goes to a log, of which sbx-logs(1) prints what is kept; sbx-attach(1), sbx-wait(1) and sbx-kill(1) take the id, which may be shortened to 8 characters.",
       'A connection that is cut is resumed where it was, with nothing lost or doubled. The command is ended when it has not come back in the time of --reconnect-grace, unless --on-disconnect is keep.',

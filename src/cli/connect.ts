@@ -2,6 +2,7 @@ import type { Connection, Transport } from '../client/transport.ts';
 import { openDaemon, type DaemonOptions } from '../client/daemon.ts';
 import { createTransport } from '../client/http-transport.ts';
 import { parseServerAddress, type ServerAddress } from '../client/server-address.ts';
+import { useConnection } from '../client/use-connection.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { findStateDir } from '../state/location.ts';
 import type { Context } from './context.ts';
@@ -28,12 +29,16 @@ export function toDaemonOptions(context: Context, runtime?: string): DaemonOptio
 
 /**
  * The road to the server that was chosen, which is not tried yet, or to this user's daemon, which is started at first
- * use.
+ * use. The signal ends the attempt to reach that one.
  * @throws SbxError `invalid_host`; `usage` for a runtime where the server is another's
  */
-export async function connect(context: Context, choice: ServerChoice): Promise<Transport> {
+export async function connect(
+  context: Context,
+  choice: ServerChoice,
+  signal?: AbortSignal,
+): Promise<Transport> {
   const host = choice.host ?? readHostVariable(context);
-  if (host === undefined) return openDaemon(toDaemonOptions(context, choice.runtime));
+  if (host === undefined) return openDaemon({ ...toDaemonOptions(context, choice.runtime), signal });
   if (choice.runtime !== undefined) {
     throw new SbxError('usage', `The server at ${host.text} chooses its runtime itself`, {
       hint: 'Leave out --runtime, or --host and SBX_HOST',
@@ -49,12 +54,7 @@ export async function withConnection<T>(
   use: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const transport = await connect(context, choice);
-  const connection = await transport.connect();
-  try {
-    return await use(connection);
-  } finally {
-    connection.close();
-  }
+  return useConnection(transport, use);
 }
 
 function readHostVariable({ env }: Context): ServerAddress | undefined {

@@ -42,7 +42,7 @@ export async function startDaemon<T>(options: DaemonOptions, find: () => Promise
   let start = spawnDaemon(options);
   try {
     for (;;) {
-      await sleep(start.child.exitCode === 0 ? LOCKED_MS : 10);
+      await sleep(start.child.exitCode === 0 ? LOCKED_MS : 10, undefined, { signal: options.signal });
       const found = await find();
       if (found !== undefined) return found;
       start = checkStart(start, options, performance.now() - begun);

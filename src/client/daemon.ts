@@ -7,6 +7,10 @@ import { isPrivateDirectory } from '../state/private-directory.ts';
 import { requestStop, type StopOptions } from './api.ts';
 import { createLocalTransport } from './http-transport.ts';
 import type { Connection, Transport } from './transport.ts';
+import { useConnection } from './use-connection.ts';
+
+/** How long a daemon that answers no more may take to its end, in milliseconds. */
+const LEAVING_MS = 15_000;
 
 export interface DaemonOptions {
   /** An absolute path. */
@@ -18,6 +22,8 @@ export interface DaemonOptions {
   readonly program: readonly [string, ...string[]];
   /** Name or path of the runtime that new sandboxes are to be made with; undefined leaves the choice to the daemon. */
   readonly runtime: string | undefined;
+  /** Ends the attempt to reach it. A daemon that is being started goes on by itself. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A daemon that was reached. */
@@ -57,15 +63,26 @@ export async function findDaemon({
   }
 }
 
-/** Asks the daemon to stop and waits until it has gone. @throws SbxError `busy` */
-export async function stopDaemon(found: Found, options: StopOptions): Promise<void> {
-  const connection = await found.transport.connect();
+/** Asks the daemon to stop and waits until it has gone, or until `signal` aborts. @throws SbxError `busy` */
+export async function stopDaemon(found: Found, options: StopOptions, signal?: AbortSignal): Promise<void> {
   try {
-    await requestStop(connection, options);
-  } finally {
-    connection.close();
+    await useConnection(found.transport, (connection) => requestStop(connection, options), signal);
+  } catch (error) {
+    if (!(error instanceof SbxError) || error.code !== 'server_unreachable') throw error;
+    // One that another client has asked before us closes its connections, and goes.
+    if (await hasEndedWithin(LEAVING_MS, found.file, signal)) return;
+    throw error;
   }
-  while (isRunning(found.file)) await sleep(10);
+  await hasEndedWithin(Infinity, found.file, signal);
+}
+
+async function hasEndedWithin(ms: number, file: DaemonFile, signal?: AbortSignal): Promise<boolean> {
+  const begun = performance.now();
+  while (isRunning(file)) {
+    if (performance.now() - begun > ms) return false;
+    await sleep(10, undefined, { signal });
+  }
+  return true;
 }
 
 /** One of our version and runtime, or one that is busy and speaks our protocol; another that is idle is stopped. */
@@ -74,7 +91,7 @@ async function isUsable(found: Found, options: DaemonOptions): Promise<boolean> 
   const hasOurRuntime = options.runtime === undefined || [runtime, runtime_path].includes(options.runtime);
   if (version === options.version && hasOurRuntime) return true;
   try {
-    await stopDaemon(found, { ifIdle: true });
+    await stopDaemon(found, { ifIdle: true }, options.signal);
     return false;
   } catch (error) {
     if (!(error instanceof SbxError) || error.code !== 'busy') throw error;

@@ -43,7 +43,7 @@ export class ExecSession {
   #isOwner: boolean;
   /** On this road stdin waits for the server to say how far it was accepted. */
   #awaitsStdinState = false;
-  /** Stdin was sent from here. */
+  /** Stdin was sent from here, and by nobody else since. */
   #hasFed = false;
   /** Where output begins is known. */
   #hasOffsets: boolean;
@@ -136,15 +136,25 @@ export class ExecSession {
   #toOpening(): OpeningRequest {
     const { opening, stdin, client } = this.#options;
     const own = { client, window: WINDOW, ...this.#road.promises };
-    if (this.hasStarted)
+    // Where the beginning is not known yet, it is asked for again.
+    if (this.hasStarted && this.#hasOffsets)
       return { type: 'attach', id: this.id, from: { ...this.#received }, ...toRole(opening), ...own };
     if ('attach' in opening) return { type: 'attach', ...opening.attach, ...own };
     return { type: 'start', ...opening.start, stdin: stdin === undefined ? 'null' : 'pipe', ...own };
   }
 
+  /** What our user throws is the end of the session: on a next connection it would happen again. */
   #take(event: ExecEvent): void {
-    if (this.#terminal !== undefined) return;
-    this.#options.onEvent?.(event);
+    if (this.#terminal !== undefined || this.#isClosed) return;
+    try {
+      this.#options.onEvent?.(event);
+      this.#act(event);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #act(event: ExecEvent): void {
     switch (event.type) {
       case 'hello':
         this.#takeHello(event);
@@ -154,6 +164,7 @@ export class ExecSession {
         break;
       case 'taken':
         this.#isOwner = false;
+        this.#hasFed = false;
         this.#stdin?.rest();
         break;
       case 'stdout':
@@ -200,6 +211,7 @@ export class ExecSession {
     if (!this.#hasOffsets) for (const offsets of counts) Object.assign(offsets, from);
     this.#hasOffsets = true;
     this.#isOwner = owner;
+    this.#hasFed &&= owner;
     this.#awaitsStdinState = owner;
     // What was said on a road that was cut may not have arrived.
     this.#acknowledge();

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { PROTOCOL } from '../protocol/api.ts';
+import { SbxError } from '../protocol/errors.ts';
 import { ResponseParser, type ResponseHead } from './http-parser.ts';
 import { openSocket, toHostHeader } from './open-socket.ts';
 import { collectAnswer, openAnswer, type PendingAnswer } from './pending-answer.ts';
@@ -63,6 +64,8 @@ class HttpConnection implements Connection {
     this.#toError = toError;
     this.#host = toHostHeader(address);
     this.#prefix = address.kind === 'tcp' ? address.prefix : '';
+    // Only what is under way keeps the process: a connection that nobody asks anything is no reason to stay.
+    socket.unref();
     socket.on('error', (error) => this.#fail(error));
     socket.on('close', () => {
       if (!this.#parser.finish()) this.#fail(new Error('the server closed the connection'));
@@ -91,7 +94,10 @@ class HttpConnection implements Connection {
         this.#pending[0]?.head(head);
       },
       body: (chunk) => this.#pending[0]?.body(chunk),
-      end: () => this.#pending.shift()?.end(),
+      end: () => {
+        this.#pending.shift()?.end();
+        if (this.#pending.length === 0) this.#socket.unref();
+      },
     });
   }
 
@@ -196,6 +202,7 @@ class HttpConnection implements Connection {
   #begin<T>(start: (pending: (handlers: PendingAnswer) => void) => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return start((handlers) => {
+      this.#socket.ref();
       this.#pending.push(handlers);
     });
   }
@@ -222,7 +229,8 @@ class HttpConnection implements Connection {
   /** The first failure is the one that counts. */
   #fail(cause: Error): Error {
     if (this.#failure !== undefined) return this.#failure;
-    const failure = this.#toError(cause);
+    // What the server sent and nobody can read is not the fault of the way.
+    const failure = cause instanceof SbxError ? cause : this.#toError(cause);
     this.#failure = failure;
     this.#socket.destroy();
     for (const failed of this.#pending.splice(0)) failed.fail(failure);

@@ -18,6 +18,8 @@ import { StdinBodies } from './stdin-bodies.ts';
 import type { StdinCursor } from './stdin-queue.ts';
 import type { Connection, RequestOptions, Transport } from './transport.ts';
 
+const EVENT_STREAM = 'text/event-stream';
+
 export interface HttpRoadOptions {
   readonly transport: Transport;
   readonly id: string;
@@ -56,8 +58,10 @@ export class HttpRoad implements ExecRoad {
   async follow(opening: OpeningRequest, listener: RoadListener): Promise<void> {
     if (this.#events === undefined) throw new Error('follow() comes after connect()');
     this.#listener = listener;
-    const answer = await this.#events.stream({ ...toRequest(opening), accept: 'text/event-stream' });
-    if (answer.status !== 200) throw parseFailure(answer.status, await answer.readAll());
+    const answer = await this.#events.stream({ ...toRequest(opening), accept: EVENT_STREAM });
+    // Also a page, which something else than our server gives to whatever it is asked.
+    if (answer.status !== 200 || !answer.contentType.startsWith(EVENT_STREAM))
+      throw parseFailure(answer.status, await answer.readAll());
     const parser = new SseParser((raw) => {
       const event = parseExecEvent(raw);
       if (event !== undefined) this.#take(event, listener);
@@ -144,11 +148,12 @@ export class HttpRoad implements ExecRoad {
     return posted.catch(() => undefined);
   }
 
-  /** Whatever breaks, the road is cut: what was under way is asked again of the next. */
+  /** Whatever breaks, the road is cut: what was under way is asked again of the next, unless that is in vain. */
   #fail(error: unknown): void {
     const { message } = error as Error;
     if (error instanceof SbxError && VAIN.includes(error.code)) return;
-    const isHopeless = this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
+    const isRefused = error instanceof SbxError && error.code === 'invalid_argument';
+    const isHopeless = isRefused || this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
     this.#failure ??= isHopeless
       ? (error as Error)
       : new SbxError('server_unreachable', message, { cause: error });

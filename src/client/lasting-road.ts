@@ -1,10 +1,4 @@
-import {
-  CUT_MS,
-  HEARTBEAT_MS,
-  RECONNECT_GRACE_MS,
-  TCP_RECONNECT_GRACE_MS,
-  type StartExecRequest,
-} from '../protocol/api.ts';
+import { CUT_MS, HEARTBEAT_MS, type StartExecRequest } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import type { ExecEvent, StreamBytes } from '../protocol/events.ts';
 import type { OpeningRequest } from '../protocol/frames.ts';
@@ -14,7 +8,7 @@ import type { ExecRoad } from './exec-road.ts';
 import { HttpRoad } from './http-road.ts';
 import { toLost } from './lost.ts';
 import type { PathTraits } from './path-traits.ts';
-import { ResumePolicy } from './resume-policy.ts';
+import { ResumePolicy, toDefaultGrace } from './resume-policy.ts';
 import type { Transport } from './transport.ts';
 
 export interface LastingRoadOptions {
@@ -47,12 +41,15 @@ export class LastingRoad {
   #hasConnected = false;
   /** The opening was sent at least once. */
   #hasAsked = false;
+  /** The opening was sent on the road that is used now. */
+  #isOpened = false;
   #isConnected = false;
+  #leaving: Promise<void> | undefined;
 
   constructor(options: LastingRoadOptions) {
     const { transport, graceMs } = options;
     this.#options = options;
-    this.graceMs = graceMs ?? (transport.isLocal ? RECONNECT_GRACE_MS : TCP_RECONNECT_GRACE_MS);
+    this.graceMs = graceMs ?? toDefaultGrace(transport);
     this.#resume = new ResumePolicy({ graceMs: this.graceMs, random: Math.random });
   }
 
@@ -78,6 +75,7 @@ export class LastingRoad {
   async follow(user: RoadUser): Promise<void> {
     for (;;) {
       const failure = await this.#followOnce(user);
+      this.#isOpened = false;
       this.#isConnected = false;
       if (user.isOver()) return;
       if (isOfUpgrade(failure)) {
@@ -94,14 +92,21 @@ export class LastingRoad {
     }
   }
 
-  /** We will not come back. Resolves when that is on its way, or after a moment. */
-  async leave(): Promise<void> {
-    if (this.#isConnected) await this.#current?.leave();
+  /**
+   * We will not come back. Resolves when that is on its way, or after a moment. It is said as soon as the server may have
+   * read the opening: what it starts then would wait for us.
+   */
+  leave(): Promise<void> {
+    if (this.#isOpened) this.#leaving ??= this.#current?.leave();
+    return this.#leaving ?? Promise.resolve();
   }
 
+  /** The road stays open until what was said of leaving is on its way. */
   close(): void {
     this.#closing.abort();
-    this.#current?.close();
+    const road = this.#current;
+    if (this.#leaving === undefined) road?.close();
+    else void this.#leaving.then(() => road?.close());
   }
 
   /** One road from its beginning to its end; gives what ended it. */
@@ -116,12 +121,13 @@ export class LastingRoad {
     try {
       await road.connect();
       this.#hasConnected = true;
+      this.#isOpened = true;
       await road.follow(user.toOpening(), {
         hear: () => {
           silence.hear();
-          this.#hear();
         },
         take: (event) => {
+          this.#connect();
           user.take(event);
         },
       });
@@ -142,7 +148,8 @@ export class LastingRoad {
     return new HttpRoad({ transport, id, client, traits: this.#traits });
   }
 
-  #hear(): void {
+  /** Only an event shows that it is our server, and that it has the exec. */
+  #connect(): void {
     if (this.#isConnected) return;
     this.#isConnected = true;
     this.#resume.reset();

@@ -34,8 +34,8 @@ export function openAnswer(setPending: (pending: PendingAnswer) => void): Promis
     let onChunk = (chunk: Buffer): void => void early.push(Buffer.from(chunk));
     const ended = new Promise<void>((resolveEnd, rejectEnd) => {
       setPending({
-        head: ({ status }) => {
-          resolve({ status, read, readAll });
+        head: ({ status, headers }) => {
+          resolve({ status, contentType: headers.get('content-type') ?? '', read, readAll });
         },
         body: (chunk) => {
           onChunk(chunk);

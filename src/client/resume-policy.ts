@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RECONNECT_GRACE_MS, TCP_RECONNECT_GRACE_MS } from '../protocol/api.ts';
+import type { Transport } from './transport.ts';
 
 /** The first pause before another attempt, and the longest, in milliseconds. */
 const FIRST_MS = 25;
 const LONGEST_MS = 2_000;
+
+/** How long to try, in milliseconds, where nobody says it. */
+export function toDefaultGrace({ isLocal }: Transport): number {
+  return isLocal ? RECONNECT_GRACE_MS : TCP_RECONNECT_GRACE_MS;
+}
 
 export interface ResumeOptions {
   /** How long to try, from the cut on, in milliseconds; 0 is not at all. */
@@ -13,7 +20,7 @@ export interface ResumeOptions {
 
 /**
  * When to try to come back after a cut: with pauses that double up to a bound, each shortened by chance so that not all
- * clients of a server that was away come at once. Whatever is heard begins it anew.
+ * clients of a server that was away come at once. An event that is heard begins it anew.
  */
 export class ResumePolicy {
   readonly #options: ResumeOptions;
@@ -42,10 +49,10 @@ export class ResumePolicy {
   }
 
   /** Waits for the next attempt; false where there is to be none. */
-  async pause(signal: AbortSignal): Promise<boolean> {
+  async pause(signal?: AbortSignal): Promise<boolean> {
     const ms = this.next();
-    if (ms === undefined || signal.aborted) return false;
+    if (ms === undefined || signal?.aborted) return false;
     await sleep(ms, undefined, { signal }).catch(() => undefined);
-    return !signal.aborted;
+    return signal?.aborted !== true;
   }
 }

@@ -26,6 +26,8 @@ export class StdinQueue {
   /** The offset after all that was read. */
   #end = 0;
   #accepted = 0;
+  /** The offset after all that was sent, on whatever connection. */
+  #sent = 0;
   #hasEnded = false;
   #isStopped = false;
   #reading: Promise<void> | undefined;
@@ -45,14 +47,26 @@ export class StdinQueue {
     return this.#cursor;
   }
 
-  /** Another client has fed the exec up to this offset: ours goes on behind it. */
+  /** Another client has fed the exec up to this offset: what was not sent yet goes behind it. */
   continueFrom(offset: number): void {
+    const from = Math.max(this.#sent, this.#accepted);
+    const unsent = this.#kept.map((kept) =>
+      kept.buffer.subarray(Math.max(0, from - kept.offset), kept.length),
+    );
+    this.#kept = [];
     this.#accepted = offset;
+    this.#sent = offset;
     this.#end = offset;
+    for (const chunk of unsent) if (chunk.length > 0) this.#keep(chunk);
   }
 
   /** The server has all before this offset. */
   accept(offset: number): void {
+    // More than was read here came from another client, while we were cut off.
+    if (offset > this.#end) {
+      this.continueFrom(offset);
+      return;
+    }
     this.#accepted = Math.max(this.#accepted, offset);
     const first = this.#kept.findIndex((kept) => kept.offset + kept.length > this.#accepted);
     if (first === -1) this.#kept = [];
@@ -75,6 +89,8 @@ export class StdinQueue {
   async pieceAt(cursor: StdinCursor, offset: number): Promise<StdinPiece | null | undefined> {
     for (;;) {
       if (this.#isStopped || this.#cursor !== cursor) return undefined;
+      // Who asks for more has sent what it was given.
+      this.#sent = Math.max(this.#sent, offset);
       // What was accepted meanwhile need not be sent again.
       const at = Math.max(offset, this.#accepted);
       if (at < this.#end) return this.#find(at);

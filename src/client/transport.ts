@@ -34,6 +34,8 @@ export interface Answer {
 
 export interface StreamAnswer {
   readonly status: number;
+  /** The header `content-type`; empty where there is none. */
+  readonly contentType: string;
   /** Gives each piece of the body, valid until the call returns; those that came before are given at once. */
   read(onChunk: (chunk: Buffer) => void): Promise<void>;
   /** The whole body, instead. */

@@ -22,6 +22,10 @@ export interface ExitRecord {
 export const SBX_FAILED = 125;
 const TIMED_OUT = 124;
 
+/** SIGRTMAX. */
+const LAST_SIGNAL = 64;
+const FIRST_REAL_TIME = 34;
+
 /** Signal numbers of Linux on x86-64 and arm64 (signal(7)). */
 const SIGNALS = {
   HUP: 1,
@@ -59,9 +63,6 @@ const SIGNALS = {
 
 export type SignalName = keyof typeof SIGNALS;
 
-/** The last one is 64. */
-const FIRST_REAL_TIME = 34;
-
 /** The names of signals that a process can be sent, as a regular expression. */
 export const SIGNAL_PATTERN = `^(${Object.keys(SIGNALS).join('|')}|RTMIN\\+([0-9]|[12][0-9]|30))$`;
 
@@ -72,11 +73,12 @@ export function toSignalName(number: number): string {
   return NAMES.get(number) ?? `RTMIN+${number - FIRST_REAL_TIME}`;
 }
 
+/** @throws TypeError for what is the name of no signal from 1 to {@link LAST_SIGNAL} */
 export function toSignalNumber(name: string): number {
-  const known = SIGNALS[name as SignalName] as number | undefined;
-  if (known !== undefined) return known;
+  if (Object.hasOwn(SIGNALS, name)) return SIGNALS[name as SignalName];
   const realTime = /^RTMIN\+(-?\d+)$/.exec(name);
-  if (realTime) return FIRST_REAL_TIME + Number(realTime[1]);
+  const number = realTime === null ? 0 : FIRST_REAL_TIME + Number(realTime[1]);
+  if (number >= 1 && number <= LAST_SIGNAL) return number;
   throw new TypeError(`No signal is called ${name}`);
 }
 

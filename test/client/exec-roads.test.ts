@@ -10,7 +10,7 @@ import type { StdinSource } from '../../src/client/stdin-source.ts';
 import type { Transport } from '../../src/client/transport.ts';
 import { routes } from '../../src/protocol/api.ts';
 import { SbxError } from '../../src/protocol/errors.ts';
-import type { ExitEvent } from '../../src/protocol/events.ts';
+import type { ExecEvent, ExitEvent } from '../../src/protocol/events.ts';
 import { readDaemon } from '../support/api.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 
@@ -89,6 +89,7 @@ interface RunOptions {
   readonly sandbox?: string;
   /** Called instead of acknowledging at once. */
   readonly hold?: (written: () => void) => void;
+  readonly onEvent?: (event: ExecEvent) => void;
 }
 
 const ROADS = [
@@ -112,6 +113,7 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
       stdin: options.stdin,
       stdout: target('stdout'),
       stderr: target('stderr'),
+      ...(options.onEvent && { onEvent: options.onEvent }),
     });
     const all = (stream: 'stdout' | 'stderr') => (): Buffer => Buffer.concat(chunks[stream]);
     const ended = session.run();
@@ -219,6 +221,31 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
     await until(1);
     session.close();
     await expect(ended).rejects.toMatchObject({ code: 'session_lost' });
+  });
+
+  it('ends where the server refuses a signal that is none', async () => {
+    const { session, ended, until } = run(['sh', '-c', 'echo ready; exec sleep 300']);
+    await until(1);
+    session.signal('RTMIN+1234567');
+    await expect(ended).rejects.toMatchObject({ message: expect.stringContaining('signal') as string });
+  });
+
+  it('ends with what its target throws, and not as if the bytes had been written', async () => {
+    const { ended } = run(['echo', 'hi'], {
+      hold: () => {
+        throw new Error('the disk is full');
+      },
+    });
+    await expect(ended).rejects.toThrow('the disk is full');
+  });
+
+  it.each(['hello', 'started', 'exit'])('ends with what is thrown at the event %s', async (type) => {
+    const { ended } = run(['true'], {
+      onEvent: (event) => {
+        if (event.type === type) throw new Error(`no ${type} here`);
+      },
+    });
+    await expect(ended).rejects.toThrow(`no ${type} here`);
   });
 
   it('can be closed before it has connected', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { execa } from 'execa';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readHealth } from '../../src/client/api.ts';
 import { createLocalTransport, createTransport } from '../../src/client/http-transport.ts';
@@ -119,6 +120,15 @@ describe('a connection', () => {
     const connection = await open(`http://127.0.0.1:${port}`);
     connection.close();
     expect(connection.isOpen).toBe(false);
+  });
+
+  it('keeps no process from its end while nothing is asked on it', async () => {
+    const { port } = await listen(OK);
+    const sdk = new URL('../../dist/index.js', import.meta.url).href;
+    const program = `import { createTransport } from '${sdk}';
+      await createTransport('http://127.0.0.1:${port}').connect(); console.log('connected');`;
+    const { stdout, exitCode } = await execa('node', ['--input-type=module', '-e', program]);
+    expect({ stdout, exitCode }).toEqual({ stdout: 'connected', exitCode: 0 });
   });
 
   it('fails with what came where that is no HTTP', async () => {

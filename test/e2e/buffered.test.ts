@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
 import { makeDirectory } from '../support/caller.ts';
+import { toBuffer } from '../support/detached.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
+import { COUNTER, expectSameBytes, toNumbers } from '../support/streaming.ts';
 
 const MIB = 1024 * 1024;
 
@@ -104,6 +107,20 @@ for i in range(320): os.write(1 + i % 2, bytes([i % 256]) * 65536)
     const over = await home.run(['exec', sandbox, 'sh', '-c', `${script}; echo`], { env });
     expect(over.exitCode).toBe(125);
     expect(over.stderr).toMatch(/sbx: Cannot keep the output in .*missing.*\nsbx: .*TMPDIR.*\n$/);
+  });
+
+  it('is printed once as far as it came, where TMPDIR is full before it has taken it over', async () => {
+    const small = join(temporary, 'small');
+    await mkdir(small);
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=4m,mode=1777', 'tmpfs', small]);
+    const { stdout, stderr, exitCode } = await home.runBytes(['exec', sandbox, ...COUNTER], {
+      env: { ...home.env, TMPDIR: small },
+    });
+    await execa('umount', [small]);
+    await rm(small, { recursive: true });
+    expect(toBuffer(stderr).toString()).toMatch(/^sbx: Cannot keep the output in .*small: ENOSPC/);
+    expect(exitCode).toBe(125);
+    expectSameBytes(toBuffer(stdout), toNumbers(toBuffer(stdout).length));
   });
 
   it('is gone with an sbx that is killed', async () => {

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readProcessStat } from '../../src/posix/process-stat.ts';
 import type { HealthAnswer } from '../../src/protocol/api.ts';
 import { callApi, findExecs, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
@@ -278,28 +282,6 @@ describe('what lies in the state directory', () => {
     expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
   });
 
-  it('may be records of another version, which are left alone', async () => {
-    await home.createSandbox('web');
-    const run = await home.run(['exec', '-d', 'web', '--', 'echo', 'kept']);
-    const id = String(run.stdout).trim();
-    await home.run(['wait', id]);
-    await home.run(['daemon', 'stop']);
-    const { stdout } = await runShell(home, 'echo $SBX_STATE_DIR/*/*/record.json');
-    const paths = stdout.trim().split(' ');
-    expect(paths).toHaveLength(2);
-    const texts = paths.map((path) => readFileSync(path, 'utf8'));
-    for (const [at, path] of paths.entries())
-      writeFileSync(path, texts[at]!.replace('"schema":1', '"schema":2'));
-    expect(await home.run(['ls', '-q'])).toMatchObject(ok(''));
-    expect(await home.run(['ps', '-aq'])).toMatchObject(ok(''));
-    await home.run(['daemon', 'stop']);
-    for (const [at, path] of paths.entries()) writeFileSync(path, texts[at]!);
-    expect(await home.run(['exec', 'web', 'hostname'])).toMatchObject(ok('web\n'));
-    expect(await home.run(['logs', id])).toMatchObject(ok('kept\n'));
-    const log = readFileSync(join(home.stateDir, 'daemon.log'), 'utf8');
-    expect(log.match(/is left alone: its record has the schema 2/g)).toHaveLength(2);
-  });
-
   it('may be a daemon.json that broke under a daemon that lives', async () => {
     await home.createSandbox('web');
     const path = join(home.stateDir, 'daemon.json');
@@ -354,6 +336,31 @@ describe('a daemon of another version', () => {
     const pid = await pretendOther();
     expect(await home.run(['ls', '-q'])).toMatchObject(ok('web\n'));
     expect(readDaemon(home).pid).not.toBe(pid);
+    expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
+  });
+
+  it('is replaced without a word when another client has stopped it before', async () => {
+    const pid = await pretendOther();
+    const place = join(home.stateDir, 'daemon.json');
+    const file = JSON.parse(readFileSync(place, 'utf8')) as Record<string, unknown>;
+    expect(await home.run(['daemon', 'stop'])).toMatchObject({ exitCode: 0 });
+    expect(pid).toBe(file['pid']);
+    // It closes its connections, and ends a moment later.
+    const old = execa('sleep', ['1000'], { reject: false });
+    const socket = join(home.stateDir, 'old.sock');
+    const server = createServer((client) => {
+      client.on('error', () => undefined);
+      client.once('data', () => {
+        server.close();
+        client.destroy();
+        setTimeout(() => old.kill(), 100);
+      });
+    }).listen(socket);
+    await once(server, 'listening');
+    await chown(socket, home.caller.uid, home.caller.gid);
+    const { startTime } = readProcessStat(old.pid!)!;
+    writeFileSync(place, JSON.stringify({ ...file, pid: old.pid, start_time: startTime, socket }));
+    expect(await home.run(['ls', '-q'])).toMatchObject(ok('web\n'));
     expect(findDaemons(home.stateDir)).toEqual([readDaemon(home).pid]);
   });
 

@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -74,4 +75,30 @@ it('a home that is not there is made no more of than it needs', async () => {
   });
   await mkdir(join(place, 'gone'));
   await rm(place, { recursive: true });
+});
+
+describe('records of another version', () => {
+  it('are left alone, and used again by their own version', async () => {
+    const own = await openHome();
+    await own.createSandbox('web');
+    const run = await own.run(['exec', '-d', 'web', '--', 'echo', 'kept']);
+    const id = String(run.stdout).trim();
+    await own.run(['wait', id]);
+    await own.run(['daemon', 'stop']);
+    const { stdout } = await runShell(own, 'echo $SBX_STATE_DIR/*/*/record.json');
+    const paths = stdout.trim().split(' ');
+    expect(paths).toHaveLength(2);
+    const texts = paths.map((path) => readFileSync(path, 'utf8'));
+    for (const [at, path] of paths.entries())
+      writeFileSync(path, texts[at]!.replace('"schema":1', '"schema":2'));
+    expect(await own.run(['ls', '-q'])).toMatchObject({ stdout: '', exitCode: 0 });
+    expect(await own.run(['ps', '-aq'])).toMatchObject({ stdout: '', exitCode: 0 });
+    await own.run(['daemon', 'stop']);
+    for (const [at, path] of paths.entries()) writeFileSync(path, texts[at]!);
+    expect(await own.run(['exec', 'web', 'hostname'])).toMatchObject({ stdout: 'web\n', exitCode: 0 });
+    expect(await own.run(['logs', id])).toMatchObject({ stdout: 'kept\n', exitCode: 0 });
+    const log = readFileSync(join(own.stateDir, 'daemon.log'), 'utf8');
+    expect(log.match(/is left alone: its record has the schema 2/g)).toHaveLength(2);
+    await own.close();
+  });
 });

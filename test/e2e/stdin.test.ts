@@ -184,6 +184,8 @@ describe.each(MODES)('what stands on stdin, $mode', ({ flags }) => {
     },
     { what: 'a here-document', script: 'sbx exec "$@" cat <<<"here"', stdout: 'here\n' },
     { what: '/dev/null', script: 'sbx exec "$@" cat </dev/null', stdout: '' },
+    { what: 'a file that is open for writing only', script: 'sbx exec "$@" cat 0>"$file"', stdout: '' },
+    { what: '/dev/null as nohup leaves it', script: 'sbx exec "$@" cat 0>/dev/null', stdout: '' },
     { what: 'a closed descriptor', script: 'sbx exec "$@" cat <&-', stdout: '' },
     {
       what: 'a pipe without its last newline',

@@ -41,7 +41,7 @@ describe('signals', () => {
     for (let number = 1; number <= 64; number += 1) expect(toSignalNumber(toSignalName(number))).toBe(number);
   });
 
-  it('of a name that is none are refused', () => {
-    expect(() => toSignalNumber('NOPE')).toThrow(TypeError);
+  it.each(['NOPE', 'toString', 'RTMIN+31', 'RTMIN+-34'])('of a name that is none are refused: %s', (name) => {
+    expect(() => toSignalNumber(name)).toThrow(TypeError);
   });
 });

@@ -67,8 +67,8 @@ async function runAttach(options: AttachOptions, context: Context): Promise<numb
   return runPlan(
     {
       isNew: false,
-      open: async () => {
-        const { transport, record } = await findExec(context, options);
+      open: async (signal) => {
+        const { transport, record } = await findExec(context, options, signal);
         hasOwner = !hasEnded(record);
         return { transport, opening: { attach: { id: record.id, from, ...(takes && { take: true }) } } };
       },

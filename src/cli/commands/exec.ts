@@ -143,7 +143,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
 export async function runExecCommand(options: ExecOptions, context: Context): Promise<number> {
   const { isDetached } = options.lasting;
   const runOptions = isDetached ? (await import('../exec/run-detached.ts')).runDetached : runExec;
-  const openTransport = (): Promise<Transport> => connect(context, options);
+  const openTransport = (signal?: AbortSignal): Promise<Transport> => connect(context, options, signal);
   try {
     return await runOptions({ id: makeUuid(), ...options }, { context, openTransport });
   } catch (error) {

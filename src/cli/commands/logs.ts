@@ -95,7 +95,7 @@ async function runLogs(options: LogsOptions, context: Context): Promise<number> 
     {
       isNew: false,
       open: async (signal) => {
-        const found = await findExec(context, options);
+        const found = await findExec(context, options, signal);
         const { id, log } = found.record;
         if (!log) throw new SbxError('output_not_kept', `The output of exec ${id} is not kept`);
         const from = await findBeginning(options, found, signal);

@@ -24,8 +24,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   return runPlan(
     {
       isNew: false,
-      open: async () => {
-        const { transport, record } = await findExec(context, { exec: words[0] as string, ...host });
+      open: async (signal) => {
+        const { transport, record } = await findExec(context, { exec: words[0] as string, ...host }, signal);
         return { transport, opening: { attach: { id: record.id, watch: true, output: false } } };
       },
       isStreaming: true,

@@ -3,6 +3,7 @@ import { ExecSession } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
 import type { ExecEvent, ExitEvent, GapEvent, OutputStream } from '../../protocol/events.ts';
+import { SbxError } from '../../protocol/errors.ts';
 import type { SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
 import { delayOptimizing } from '../delay-optimizing.ts';
@@ -45,6 +46,14 @@ export async function runPlan(plan: RunPlan, context: Context): Promise<number> 
 
 const AWAY = 'the command was ended: its client was away for longer than --reconnect-grace';
 
+/** Nobody could say to the server that the command is to end. */
+function toGivenUp(): SbxError {
+  const { code, message } = toLost('three interrupts came while the server was out of reach');
+  const hint =
+    'The server ends the command when --reconnect-grace is over, unless it is detached or to be kept';
+  return new SbxError(code, message, { hint });
+}
+
 /** One run: who owns what between the start and the status. */
 class ExecRun {
   readonly #plan: RunPlan;
@@ -71,8 +80,7 @@ class ExecRun {
         this.#forward(name);
       },
       kill: () => {
-        this.#say('killing the command after three interrupts');
-        this.#forward('KILL');
+        this.#kill();
       },
     });
     this.#form = plan.openForm({
@@ -192,6 +200,14 @@ class ExecRun {
   #forward(name: SignalName): void {
     if (this.#session?.hasStarted && !this.#isWatching) this.#session.signal(name);
     else this.#abort(name);
+  }
+
+  #kill(): void {
+    if (this.#session?.hasStarted && !this.#session.isConnected) this.#endWith({ error: toGivenUp() });
+    else {
+      this.#say('killing the command after three interrupts');
+      this.#forward('KILL');
+    }
   }
 
   #say(line: string): void {

@@ -1,4 +1,4 @@
-import { startDetached } from '../../client/api.ts';
+import { startDetachedSurely } from '../../client/detached-start.ts';
 import { parseErrorBody } from '../../protocol/errors.ts';
 import type { ExecOptions } from '../commands/exec.ts';
 import { printJson } from '../json/print-json.ts';
@@ -13,17 +13,12 @@ export async function runDetached(
   options: ExecOptions & { readonly id: string },
   { context, openTransport }: RunExecTools,
 ): Promise<number> {
-  const transport = await openTransport();
-  const connection = await transport.connect();
-  try {
-    const stdin = options.hasStdin ? 'pipe' : 'null';
-    const { id, sandbox, error } = await startDetached(connection, { ...toStartRequest(options), stdin });
-    const failure = parseErrorBody(error);
-    if (failure !== undefined) throw failure;
-    if (options.isJson) await printJson(context, { id, sandbox: sandbox.name });
-    else await context.print(`${id}\n`);
-    return 0;
-  } finally {
-    connection.close();
-  }
+  const stdin = options.hasStdin ? 'pipe' : 'null';
+  const start = { ...toStartRequest(options), stdin } as const;
+  const { id, sandbox, error } = await startDetachedSurely(await openTransport(), start);
+  const failure = parseErrorBody(error);
+  if (failure !== undefined) throw failure;
+  if (options.isJson) await printJson(context, { id, sandbox: sandbox.name });
+  else await context.print(`${id}\n`);
+  return 0;
 }

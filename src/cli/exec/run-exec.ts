@@ -7,7 +7,7 @@ import { toStartRequest } from './start-request.ts';
 
 export interface RunExecTools {
   readonly context: Context;
-  readonly openTransport: () => Promise<Transport>;
+  readonly openTransport: (signal?: AbortSignal) => Promise<Transport>;
 }
 
 /** Runs a new exec between our descriptors and the sandbox, and gives the exit status. */
@@ -22,7 +22,10 @@ export async function runExec(
   return runPlan(
     {
       isNew: true,
-      open: async () => ({ transport: await openTransport(), opening: { start: toStartRequest(options) } }),
+      open: async (signal) => ({
+        transport: await openTransport(signal),
+        opening: { start: toStartRequest(options) },
+      }),
       isStreaming: options.isStreaming,
       hasStdin: options.hasStdin,
       graceMs: options.lasting.graceMs,

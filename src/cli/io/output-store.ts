@@ -55,21 +55,32 @@ export class OutputStore {
     this.#files = undefined;
   }
 
+  /** A chunk is in memory until all of them are in the files, so that none is ever in both. */
   #spill(): void {
-    const directory = mkdtempSync(join(tmpdir(), 'sbx-'));
+    const fds: number[] = [];
     try {
-      // The names go at once: nothing is left behind, however we end.
-      this.#files = {
-        stdout: openSync(join(directory, 'out'), 'wx+', 0o600),
-        stderr: openSync(join(directory, 'err'), 'wx+', 0o600),
-      };
-    } finally {
-      rmSync(directory, { recursive: true });
+      for (const stream of OUTPUT_STREAMS) {
+        const fd = openUnnamed();
+        fds.push(fd);
+        for (const chunk of this.#chunks[stream]) writeAll(fd, chunk);
+      }
+    } catch (error) {
+      for (const fd of fds) closeSync(fd);
+      throw error;
     }
-    for (const stream of OUTPUT_STREAMS) {
-      for (const chunk of this.#chunks[stream]) writeAll(this.#files[stream], chunk);
-      this.#chunks[stream] = [];
-    }
+    const [stdout, stderr] = fds as [number, number];
+    this.#files = { stdout, stderr };
+    for (const stream of OUTPUT_STREAMS) this.#chunks[stream] = [];
+  }
+}
+
+/** The name goes at once: nothing is left behind, however we end. */
+function openUnnamed(): number {
+  const directory = mkdtempSync(join(tmpdir(), 'sbx-'));
+  try {
+    return openSync(join(directory, 'output'), 'wx+', 0o600);
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 }
 

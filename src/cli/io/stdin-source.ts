@@ -136,10 +136,17 @@ function createPipeSource(fd: number): StdinSource {
 /** Reads a shared description without changing it: poll(2) first, then one read that does not wait. */
 function createPolledSource(poll: LazyPoll): StdinSource {
   let isDestroyed = false;
-  let onDestroyed: () => void = () => undefined;
-  const destroyed = new Promise<void>((resolve) => {
-    onDestroyed = resolve;
-  });
+  let wake: () => void = () => undefined;
+  // A promise for each wait: one that all of them raced would remember each for as long as we read.
+  const waitUntilReady = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      wake = resolve;
+      if (isDestroyed) resolve();
+      else
+        poll.wait(0, POLLIN).then(() => {
+          resolve();
+        }, reject);
+    });
   const readOnce = (): Buffer | null | undefined => {
     const buffer = Buffer.allocUnsafe(CHUNK);
     try {
@@ -153,7 +160,7 @@ function createPolledSource(poll: LazyPoll): StdinSource {
   return {
     read: async () => {
       for (;;) {
-        await Promise.race([poll.wait(0, POLLIN), destroyed]);
+        await waitUntilReady();
         if (isDestroyed) return null;
         const chunk = readOnce();
         if (chunk !== undefined) return chunk;
@@ -163,7 +170,7 @@ function createPolledSource(poll: LazyPoll): StdinSource {
       if (isDestroyed) return;
       isDestroyed = true;
       releaseStdin();
-      onDestroyed();
+      wake();
     },
   };
 }
@@ -178,6 +185,8 @@ function createFileSource(): StdinSource {
         const { bytesRead, buffer } = await readAsync(0, Buffer.allocUnsafe(CHUNK), 0, CHUNK, null);
         return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
       } catch (cause) {
+        // Open for writing only, as nohup(1) leaves a terminal: there is no byte that could be missed.
+        if ((cause as NodeJS.ErrnoException).code === 'EBADF') return null;
         throw new SbxError('input_failed', `Cannot read stdin: ${(cause as Error).message}`, { cause });
       }
     },

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { SbxError } from '../../protocol/errors.ts';
-import { toSignalNumber } from '../../protocol/exit.ts';
+import { isSignalName } from '../options/signal-name.ts';
 
 /** One line of `--json-input`. */
 export type InputRequest =
@@ -68,11 +68,7 @@ function toBase64Bytes(value: unknown): Buffer {
 function toSignal(value: unknown): string {
   if (typeof value !== 'string') throw invalid('signal is not a text');
   const name = value.replace(/^SIG/, '');
-  try {
-    toSignalNumber(name);
-  } catch (cause) {
-    throw invalid(`No signal is called ${JSON.stringify(value)}`, cause);
-  }
+  if (!isSignalName(name)) throw invalid(`No signal is called ${JSON.stringify(value)}`);
   return name;
 }
 

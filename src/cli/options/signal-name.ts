@@ -1,8 +1,7 @@
 import { SbxError } from '../../protocol/errors.ts';
-import { toSignalName, toSignalNumber } from '../../protocol/exit.ts';
+import { SIGNAL_PATTERN, toSignalName } from '../../protocol/exit.ts';
 
-/** The highest number of a signal, SIGRTMAX; 32 and 33 are the C library's own. */
-const LAST = 64;
+const SIGNAL = new RegExp(SIGNAL_PATTERN);
 
 /**
  * The name of a signal that was typed as `TERM`, `SIGTERM`, `term` or `15`.
@@ -16,11 +15,7 @@ export function parseSignalName(text: string): string {
   });
 }
 
-function isSignalName(name: string): boolean {
-  try {
-    const number = toSignalNumber(name);
-    return number > 0 && number <= LAST && toSignalName(number) === name && !name.includes('-');
-  } catch {
-    return false;
-  }
+/** The one name of a signal that may be sent: 32 and 33 are the C library's own. */
+export function isSignalName(name: string): boolean {
+  return SIGNAL.test(name);
 }

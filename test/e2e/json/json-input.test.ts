@@ -207,6 +207,14 @@ const BAD_LINES = [
   { what: 'base64 that is null', line: '{"stdin_base64": null}', names: 'not a text' },
   { what: 'an end that is false', line: '{"eof": false}', names: 'not true' },
   { what: 'an unknown signal', line: '{"signal": "NONE"}', names: '"NONE"' },
+  {
+    what: 'toString as a signal',
+    line: '{"signal": "toString"}',
+    names: '"toString"',
+  },
+  { what: 'a signal below the real-time ones', line: '{"signal": "RTMIN+-3"}', names: '"RTMIN+-3"' },
+  { what: 'a signal above the real-time ones', line: '{"signal": "RTMIN+31"}', names: '"RTMIN+31"' },
+  { what: 'a signal far above them', line: '{"signal": "RTMIN+1234567"}', names: '"RTMIN+1234567"' },
   { what: 'a signal by number', line: '{"signal": 15}', names: 'not a text' },
   { what: 'bytes that are no UTF-8', line: Buffer.from('{"stdin": "\xff"}', 'latin1'), names: 'UTF-8' },
 ];

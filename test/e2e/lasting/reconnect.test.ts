@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
@@ -19,6 +20,12 @@ beforeEach(async () => {
   mark = makeMark();
 });
 afterEach(() => proxy.close());
+
+/** Of two equal signals of which none was taken yet only one arrives. */
+function hasPendingSignals(pid: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return !/^ShdPnd:\s0+$/m.test(status);
+}
 
 /** Says which signals it gets, in a file, and lives on. */
 const toStubborn = (): string =>
@@ -110,6 +117,23 @@ it('--on-disconnect kill ends a command whose client was killed when its grace h
   await waitForGuestsToEnd(mark);
   const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
   expect(stdout).toBe('HUP\nTERM\n');
+});
+
+it('three interrupts end a run whose server is out of reach, and the server ends the command by itself', async () => {
+  const script = `echo ready; exec sleep 3600; : ${mark}`;
+  const options = ['-n', '--reconnect-grace', '10s'];
+  const run = startStreaming(toVia(home, proxy.tcpHost), [...options, sandbox, '--', 'sh', '-c', script]);
+  expect(await run.stdout.line()).toBe('ready');
+  await proxy.pause();
+  for (let count = 0; count < 3; count += 1) {
+    await waitUntil(() => !hasPendingSignals(run.child.pid!));
+    run.child.kill('SIGINT');
+  }
+  const ended = await run.finish();
+  expectLost(ended, 'three interrupts came while the server was out of reach');
+  expect(ended.stderr.toString()).toMatch(/^sbx: hint: The server ends the command when/m);
+  await proxy.resume();
+  await waitForGuestsToEnd(mark);
 });
 
 it.each(['', 'soon', '-1s', '1'])('--reconnect-grace takes no %j', async (value) => {

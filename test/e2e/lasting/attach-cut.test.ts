@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findExecs, readDaemon } from '../../support/api.ts';
+import { ByteReader } from '../../support/byte-reader.ts';
+import { ChaosProxy } from '../../support/chaos-proxy.ts';
+import { startDetachedShell } from '../../support/detached.ts';
+import { makeMark, waitUntil } from '../../support/guests.ts';
+import { useHome, useSandbox } from '../../support/home.ts';
+import { startStreaming } from '../../support/streaming.ts';
+import { toVia } from '../../support/via.ts';
+
+const home = useHome();
+const sandbox = useSandbox(home);
+let proxy: ChaosProxy;
+/** Names the command of a test. */
+let mark: string;
+
+beforeEach(async () => {
+  mark = makeMark();
+  proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket });
+});
+afterEach(() => proxy.close());
+
+it('who is cut off before the server has said where the stream begins still begins there', async () => {
+  const id = await startDetachedShell(home, sandbox, ['echo old; read -r line; echo "got $line"', '-i']);
+  await waitUntil(async () => String((await home.run(['logs', id])).stdout) === 'old\n');
+  const cut = proxy.cutAt({ direction: 'down', text: '"attached"', place: 'within' });
+  const child = toVia(home, proxy.host).start(['attach', id]);
+  const [stdout, stderr] = [new ByteReader(child.stdout), new ByteReader(child.stderr).rest()];
+  await cut;
+  // It is sent by who has attached.
+  child.stdin.end('new\n');
+  expect((await stdout.rest()).toString()).toBe('got new\n');
+  expect((await stderr).toString()).toBe('');
+  expect(await child).toMatchObject({ exitCode: 0 });
+});
+
+describe('who feeds an exec again that another client has fed meanwhile', () => {
+  const OPTIONS = ['--on-disconnect', 'keep', '--reconnect-grace', '1m'];
+
+  /** Feeds it from a second client, which is killed then; resolves when nobody owns the exec. */
+  const feedFromAnother = async (id: string, line: string): Promise<void> => {
+    const child = home.start(['attach', '--take', id], { stdin: 'pipe' });
+    const stdout = new ByteReader(child.stdout);
+    child.stderr.resume();
+    child.stdin.write(`${line}\n`);
+    expect(await stdout.line()).toBe(`got ${line}`);
+    child.kill('SIGKILL');
+    await child;
+    await waitUntil(async () => (await findExecs(home, mark))[0]?.detached === true);
+  };
+
+  const start = async () => {
+    const script = `while read -r line; do echo "got $line"; done; : ${mark}`;
+    const run = startStreaming(toVia(home, proxy.host), [...OPTIONS, sandbox, '--', 'sh', '-c', script]);
+    run.write('one\n');
+    expect(await run.stdout.line()).toBe('got one');
+    const [exec] = await findExecs(home, mark);
+    return { run, id: exec!.id };
+  };
+
+  it('goes on behind it', async () => {
+    const { run, id } = await start();
+    const line = 'x'.repeat(50);
+    await feedFromAnother(id, line);
+    expect(await run.stdout.line()).toBe(`got ${line}`);
+    proxy.cutNow();
+    run.child.stdin.end('two\n');
+    const { status, stdout } = await run.finish();
+    expect({ status, stdout: stdout.toString() }).toEqual({ status: 0, stdout: 'got two\n' });
+  });
+
+  it('goes on behind it also where it was away meanwhile', async () => {
+    const { run, id } = await start();
+    const line = 'x'.repeat(50);
+    await proxy.pause();
+    await feedFromAnother(id, line);
+    await proxy.resume();
+    run.child.stdin.end('two\n');
+    const { status, stdout } = await run.finish();
+    expect({ status, stdout: stdout.toString() }).toEqual({ status: 0, stdout: `got ${line}\ngot two\n` });
+  });
+});

@@ -11,6 +11,7 @@ import {
   type ExecOutputOptions,
 } from './exec-output.ts';
 import { toGapLine } from './gap-line.ts';
+import { GapTeller } from './gap-teller.ts';
 
 export function openPlainForm(options: ExecOutputOptions): ExecForm {
   return { output: new PlainOutput(options) };
@@ -22,18 +23,29 @@ class PlainOutput implements ExecOutput {
   readonly #options: ExecOutputOptions;
   readonly #writers: Readonly<Record<OutputStream, OutputWriter>>;
   readonly #store: OutputStore | undefined;
+  readonly #gaps: GapTeller;
   #failure: SbxError | undefined;
 
   constructor(options: ExecOutputOptions) {
     this.#options = options;
     this.#writers = { stdout: this.#openWriter('stdout'), stderr: this.#openWriter('stderr') };
     this.#store = options.isStreaming ? undefined : new OutputStore();
-    this.targets = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
+    const own = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
+    this.#gaps = new GapTeller((gap, written) => {
+      own.stderr(toGapLine(gap), written);
+    });
+    const toTarget =
+      (stream: OutputStream): OutputTarget =>
+      (chunk, written) => {
+        this.#gaps.flush(stream);
+        own[stream](chunk, written);
+      };
+    this.targets = { stdout: toTarget('stdout'), stderr: toTarget('stderr') };
   }
 
   /** The bytes are all there is to show, but for those that are missing. */
   take(event: ExecEvent): void {
-    if (event.type === 'gap') this.#targetOf('stderr')(toGapLine(event), () => undefined);
+    if (event.type === 'gap') this.#gaps.tell(event);
   }
 
   async finish(end: ExecEnd): Promise<number> {
@@ -41,6 +53,7 @@ class PlainOutput implements ExecOutput {
       for (const stream of OUTPUT_STREAMS) this.#writers[stream].abandon();
       return toEndStatus(end);
     }
+    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     for (const stream of OUTPUT_STREAMS) {
       await this.#store?.print(stream, this.#writers[stream]);
       await this.#writers[stream].finish();

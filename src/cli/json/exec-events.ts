@@ -1,8 +1,15 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
 import type { ErrorBody } from '../../protocol/errors.ts';
-import type { AttachedEvent, ExecEvent, OutputStream, StartedEvent } from '../../protocol/events.ts';
+import {
+  OUTPUT_STREAMS,
+  type AttachedEvent,
+  type ExecEvent,
+  type OutputStream,
+  type StartedEvent,
+} from '../../protocol/events.ts';
 import type { Context } from '../context.ts';
 import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from '../exec/exec-output.ts';
+import { GapTeller } from '../exec/gap-teller.ts';
 import { formatJsonLine, JSON_SCHEMA } from './ascii-json.ts';
 import { toEndError } from './end-error.ts';
 import { formatGapEvent, formatOutputEvent } from './event-lines.ts';
@@ -21,6 +28,7 @@ export class JsonEvents implements ExecOutput {
   readonly targets: Readonly<Record<OutputStream, OutputTarget>>;
   readonly #context: Context;
   readonly #stdout: JsonStdout;
+  readonly #gaps: GapTeller;
   readonly #hasInput: boolean;
   readonly #isAttached: boolean;
   /** Where the bytes stand that come next, and when the server read them, in milliseconds since the epoch. */
@@ -40,6 +48,9 @@ export class JsonEvents implements ExecOutput {
     this.#hasInput = options.hasInput;
     this.#isAttached = options.isAttached;
     this.#stdout = new JsonStdout(options);
+    this.#gaps = new GapTeller((gap, written) => {
+      this.#stdout.write(formatGapEvent(gap), written);
+    });
     this.targets = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
   }
 
@@ -50,7 +61,7 @@ export class JsonEvents implements ExecOutput {
         this.#next = event;
         break;
       case 'gap':
-        this.#stdout.write(formatGapEvent(event), () => undefined);
+        this.#gaps.tell(event);
         break;
       case 'attached':
         this.#attach(event);
@@ -76,6 +87,7 @@ export class JsonEvents implements ExecOutput {
   async finish(end: ExecEnd): Promise<number> {
     this.#isOver = true;
     const status = toEndStatus(end);
+    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     await this.#stdout.print(formatJsonLine(this.#toTerminal(end, status)));
     await this.#stdout.finish();
     return status;
@@ -107,6 +119,7 @@ export class JsonEvents implements ExecOutput {
 
   #targetOf(stream: OutputStream): OutputTarget {
     return (chunk, written) => {
+      this.#gaps.flush(stream);
       this.#stdout.write(formatOutputEvent(stream, { ...this.#next, bytes: chunk }), written);
     };
   }

@@ -2,6 +2,7 @@ import type { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type GapEvent, type OutputStream } from '../../protocol/events.ts';
 import type { ExecOutputOptions } from '../exec/exec-output.ts';
 import { toGapLine } from '../exec/gap-line.ts';
+import { GapTeller } from '../exec/gap-teller.ts';
 import { openOutput, type OutputWriter } from '../io/output-writer.ts';
 import { LineStamps } from './line-stamps.ts';
 import type { LogPlace, ShownBytes } from './log-place.ts';
@@ -11,6 +12,9 @@ export class LogLines implements LogPlace {
   readonly #options: ExecOutputOptions;
   readonly #writers: Readonly<Record<OutputStream, OutputWriter>>;
   readonly #stamps: Readonly<Record<OutputStream, LineStamps>> | undefined;
+  readonly #gaps = new GapTeller((gap, written) => {
+    this.#writers.stderr.write(toGapLine(gap), written);
+  });
   #failure: SbxError | undefined;
 
   constructor(options: ExecOutputOptions, { hasTimestamps }: { hasTimestamps: boolean }) {
@@ -20,6 +24,7 @@ export class LogLines implements LogPlace {
   }
 
   write({ stream, bytes, time }: ShownBytes, written: () => void): void {
+    this.#gaps.flush(stream);
     this.#writers[stream].write(this.#stamps?.[stream].take(bytes, time) ?? bytes, written);
   }
 
@@ -28,10 +33,11 @@ export class LogLines implements LogPlace {
   }
 
   tellGap(gap: Pick<GapEvent, 'stream' | 'from' | 'to'>): void {
-    this.#writers.stderr.write(toGapLine(gap), () => undefined);
+    this.#gaps.tell(gap);
   }
 
   async finish(): Promise<void> {
+    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     for (const stream of OUTPUT_STREAMS) await this.#writers[stream].finish();
     if (this.#failure !== undefined) throw this.#failure;
   }

@@ -154,7 +154,7 @@ describe('sbx exec --stream --json', () => {
       'echo hi; exec sleep 300',
     ]);
     const stdout = new ByteReader(child.stdout);
-    while (!(await stdout.line()).includes('hi'));
+    while (!(await stdout.line()).includes('"hi'));
     const status = await other.run(['daemon', 'status', '--json']);
     process.kill(parseLine(status.stdout, 'daemon').pid, 'SIGKILL');
     const rest = parseLines((await stdout.rest()).toString(), 'execEvent');

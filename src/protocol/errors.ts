@@ -124,6 +124,7 @@ export class SbxError extends Error {
     this.offset = options.offset;
   }
 
+  /** The error that an event or an answer tells of. */
   static fromBody({ code, message, ...rest }: ErrorBody): SbxError {
     return new SbxError(code, message, rest);
   }

@@ -100,8 +100,8 @@ export class EventStream implements TurnTaker {
     try {
       return this.#sendUpTo(limit);
     } catch (error) {
-      const known = error instanceof SbxError ? error : new SbxError('internal', String(error));
-      this.#end({ type: 'error', error: known.toBody() });
+      if (!(error instanceof SbxError)) throw error;
+      this.#end({ type: 'error', error: error.toBody() });
       return { bytes: 0, isDone: true };
     } finally {
       this.#connection?.uncork();

@@ -1,13 +1,13 @@
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { PROTOCOL, type HealthAnswer, type StopRequest } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
-import { addChannelRoute } from './channel-route.ts';
 import type { ExecRegistry } from '../exec-registry.ts';
-import { addExecRoutes } from './exec-routes.ts';
 import type { SandboxRegistry } from '../sandbox-registry.ts';
+import { Turns } from '../turns.ts';
+import { addChannelRoute } from './channel-route.ts';
+import { addExecRoutes } from './exec-routes.ts';
 import { addSandboxRoutes } from './sandbox-routes.ts';
 import { stopSchema } from './schemas.ts';
-import { Turns } from '../turns.ts';
 
 export interface AppOptions {
   readonly sandboxes: SandboxRegistry;

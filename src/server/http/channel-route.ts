@@ -4,9 +4,10 @@ import type { Socket } from 'node:net';
 import { routes } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { FRAMES_PROTOCOL, type ChannelRequest } from '../../protocol/frames.ts';
-import type { AppOptions } from './app.ts';
 import { frames } from '../event-format.ts';
 import { EventStream, type OpenStream } from '../event-stream.ts';
+import type { Turns } from '../turns.ts';
+import type { AppOptions } from './app.ts';
 import { ExecChannel, type ExecChannelOptions } from './exec-channel.ts';
 import { startShown, toHello } from './exec-routes.ts';
 import { requireValid } from './require-valid.ts';
@@ -19,7 +20,6 @@ import {
   startExecSchema,
   stdinEndSchema,
 } from './schemas.ts';
-import type { Turns } from '../turns.ts';
 
 const SWITCH = `HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${FRAMES_PROTOCOL}\r\n\r\n`;
 

@@ -13,13 +13,14 @@ import {
 } from '../../protocol/api.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { HelloEvent } from '../../protocol/events.ts';
-import type { AppOptions } from './app.ts';
 import { serverSentEvents } from '../event-format.ts';
 import { EventStream, type OpenStream } from '../event-stream.ts';
-import { parseEventsQuery, type EventsQuery } from './events-query.ts';
 import type { ExecReader } from '../exec-reader.ts';
 import type { ExecRegistry } from '../exec-registry.ts';
 import type { Exec } from '../exec.ts';
+import type { Turns } from '../turns.ts';
+import type { AppOptions } from './app.ts';
+import { parseEventsQuery, type EventsQuery } from './events-query.ts';
 import { requireValid } from './require-valid.ts';
 import {
   ackSchema,
@@ -36,7 +37,6 @@ import {
   stdinEndSchema,
   stdinSchema,
 } from './schemas.ts';
-import type { Turns } from '../turns.ts';
 
 interface ById {
   Params: { id: string };
@@ -166,7 +166,7 @@ function addControlRoutes(app: FastifyInstance, { execs, owner }: AppOptions): v
       return reply.code(204).send();
     });
   };
-  app.post<ById>(`/api/v1/execs/:id/ack`, { schema: ackSchema }, (request, reply) => {
+  app.post<ById>('/api/v1/execs/:id/ack', { schema: ackSchema }, (request, reply) => {
     execs.acknowledge(request.params.id, owner, request.body as AckRequest);
     return reply.code(204).send();
   });

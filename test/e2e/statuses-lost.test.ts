@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findExecs, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
+import { waitUntil } from '../support/guests.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
@@ -49,11 +50,6 @@ it('is 125 for a daemon that is killed where input and output are flowing', asyn
 
 function run(script: string) {
   return home.run(['exec', sandbox, 'sh', '-c', script]);
-}
-
-/** A wait for what has to come; the test's own time limit ends one that does not. */
-async function waitUntil(isReached: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isReached())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** Guests, as this machine sees them, that sleep for so long. */

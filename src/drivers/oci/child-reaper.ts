@@ -19,10 +19,16 @@ export class ChildReaper {
   readonly #waiting = new Map<number, Settle>();
   readonly #commands = new Set<Promise<Exit>>();
   readonly #hold = setInterval(() => undefined, LONG_MS).unref();
+  readonly #isQuiet: () => boolean;
   #mayHaveLeftovers = false;
-  readonly #onSignal = (): void => this.#reapAll();
+  readonly #onSignal = (): void => {
+    this.#reapAll();
+    this.reapLeftovers();
+  };
 
-  constructor() {
+  /** `isQuiet` tells whether no runtime is at work. */
+  constructor(isQuiet: () => boolean) {
+    this.#isQuiet = isQuiet;
     setSubreaper(true);
     process.on('SIGCHLD', this.#onSignal);
   }
@@ -57,16 +63,23 @@ export class ChildReaper {
   }
 
   /**
-   * Reaps such helpers; to be called when no runtime is at work. Then a child that has never called exec(2) is one:
-   * a command that has not is known by its start, and Node's children have when `spawn` returns.
+   * Reaps such helpers, where no runtime is at work: then a child that has never called exec(2) is one, as a command
+   * that has not is known by its start, and Node's children have when `spawn` returns. To be called when the last
+   * runtime has ended; a helper that ends later than that is reaped by its signal.
    */
   reapLeftovers(): void {
-    if (!this.#mayHaveLeftovers) return;
-    const left = listChildren().filter(
+    if (!this.#mayHaveLeftovers || !this.#isQuiet()) return;
+    const left = this.#listLeftovers();
+    const running = left.filter((pid) => waitFor(pid) === undefined);
+    // One that has ended leaves us its own children.
+    if (running.length < left.length) return this.reapLeftovers();
+    this.#mayHaveLeftovers = running.length > 0;
+  }
+
+  #listLeftovers(): number[] {
+    return listChildren().filter(
       (pid) => !this.#waiting.has(pid) && readProcessStat(pid)?.hasExecuted === false,
     );
-    const running = left.filter((pid) => waitFor(pid) === undefined);
-    this.#mayHaveLeftovers = running.length > 0;
   }
 
   /** Waits a moment for commands that have just been killed. */

@@ -89,13 +89,12 @@ async function runRuntime(
   }
   const exit = await ended;
   const pid = readPid(files.pid);
-  if (pid === undefined) {
-    tools.reaper.expectLeftovers();
-    throw toStartFailure(spec, readWords(files, pipes));
+  if (pid !== undefined) {
+    const stat = await waitForExec(pid);
+    if (stat.hasExecuted && 'code' in exit && exit.code === 0) return stat;
+    await tools.reaper.reap(pid);
   }
-  const stat = await waitForExec(pid);
-  if (stat.hasExecuted && 'code' in exit && exit.code === 0) return stat;
-  await tools.reaper.reap(pid);
+  tools.reaper.expectLeftovers();
   throw toStartFailure(spec, readWords(files, pipes));
 }
 

@@ -48,7 +48,7 @@ export class OciDriver implements Driver {
   readonly runtime: string;
   readonly runtimePath: string;
   readonly #layout: StateLayout;
-  readonly #reaper = new ChildReaper();
+  readonly #reaper: ChildReaper = new ChildReaper(() => this.#turnstile.isIdle);
   readonly #turnstile = new Turnstile(RUNTIME_LIMIT, () => this.#reaper.reapLeftovers());
   readonly #sandboxes: Sandboxes;
   readonly #tools: ExecTools;

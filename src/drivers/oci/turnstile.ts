@@ -10,6 +10,10 @@ export class Turnstile {
     this.#idle = idle;
   }
 
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
+
   async pass<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#limit) this.#running++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -19,7 +23,10 @@ export class Turnstile {
       // Whoever waits takes the place over; the count stays.
       const next = this.#waiting.shift();
       if (next) next();
-      else if (--this.#running === 0) this.#idle();
+      else {
+        this.#running -= 1;
+        if (this.isIdle) this.#idle();
+      }
     }
   }
 }

@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { gather, openTestBed, RUNTIMES, waitForOutput, type TestBed } from './sandboxed.ts';
+import type { ProcessStat } from '../../../src/posix/process-stat.ts';
+import { waitUntil } from '../../support/guests.ts';
+import { gather, listChildren, openTestBed, RUNTIMES, waitForOutput, type TestBed } from './sandboxed.ts';
 
 describe.each(RUNTIMES)('a command under %s', (runtime) => {
   let bed: TestBed;
@@ -281,10 +283,8 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     const before = countDescriptors();
     await sh('true', { input: Buffer.from('x') });
     await expect(bed.run(web, ['nosuch'])).rejects.toThrow();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(countDescriptors()).toBe(before);
+    await waitUntil(() => countDescriptors() === before && listZombies().length === 0);
     expect(readdirSync(join(bed.stateDir, 'starting'))).toEqual([]);
-    expect(listZombies()).toEqual([]);
   });
 });
 
@@ -303,9 +303,6 @@ function countDescriptors(): number {
   }).length;
 }
 
-function listZombies(): string[] {
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean);
-  return children
-    .map((pid) => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-    .filter((stat) => stat.slice(stat.lastIndexOf(')')).startsWith(') Z'));
+function listZombies(): ProcessStat[] {
+  return listChildren().filter(({ state }) => state === 'Z');
 }

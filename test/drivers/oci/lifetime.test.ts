@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openOciDriver } from '../../../src/drivers/oci/open-driver.ts';
+import { waitUntil } from '../../support/guests.ts';
 import { gather, openTestBed, RUNTIMES } from './sandboxed.ts';
 
 // Beside the packages, so that what is not bundled is found.
@@ -166,8 +167,4 @@ function tryRead(path: string): string {
   } catch {
     return '';
   }
-}
-
-async function waitUntil(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Driver, ExecProcess, ExecSpec, NetworkMode } from '../../../src/drivers/driver.ts';
 import { openOciDriver } from '../../../src/drivers/oci/open-driver.ts';
 import { findRuntimes } from '../../../src/drivers/oci/runtime-search.ts';
 import type { Exit } from '../../../src/protocol/exit.ts';
+import { readProcessStat, type ProcessStat } from '../../../src/posix/process-stat.ts';
 
 /** The runtimes of this machine. */
 export const RUNTIMES = findRuntimes(undefined)
@@ -104,4 +105,14 @@ export function waitForOutput(pipe: ExecProcess['stdout'], text: string): Promis
       end: () => reject(new Error(`The pipe ended with: ${seen}`)),
     });
   });
+}
+
+/** The children of this process, zombies too. */
+export function listChildren(): ProcessStat[] {
+  const text = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
+  const children = text
+    .split(' ')
+    .filter(Boolean)
+    .map((pid) => readProcessStat(Number(pid)));
+  return children.filter((stat) => stat !== undefined);
 }

@@ -15,7 +15,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openOciDriver } from '../../../src/drivers/oci/open-driver.ts';
 import { probeRuntimes } from '../../../src/drivers/oci/probe.ts';
 import { findRuntimes } from '../../../src/drivers/oci/runtime-search.ts';
-import { openTestBed, RUNTIMES } from './sandboxed.ts';
+import { waitUntil } from '../../support/guests.ts';
+import { listChildren, openTestBed, RUNTIMES } from './sandboxed.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -75,6 +76,28 @@ describe.each(RUNTIMES)('a driver for %s', (runtime) => {
     } finally {
       execFileSync('umount', [stateDir]);
     }
+  });
+
+  it('reaps a helper of its runtime that ends after the last command, however late', async () => {
+    const [path, hold] = [join(directory, runtime), join(directory, 'hold')];
+    const helper = `(read -r _ < ${hold}) </dev/null >/dev/null 2>&1 &`;
+    const lines = [
+      '#!/bin/sh',
+      `if [ -p ${hold} ]; then ${helper} fi`,
+      `exec ${findRuntimes(runtime)[0]!.path!} "$@"`,
+    ];
+    writeFileSync(path, lines.join('\n'), { mode: 0o755 });
+    const bed = await openTestBed(path);
+    const web = await bed.createSandbox();
+    execFileSync('mkfifo', [hold]);
+    await expect(bed.run(web, ['nosuch'])).rejects.toMatchObject({ code: 'command_not_found' });
+    const helpers = () => listChildren().filter((stat) => !stat.hasExecuted);
+    expect(helpers()).toMatchObject([{ state: 'S' }]);
+    // Whoever opens it for writing waits for the reader.
+    writeFileSync(hold, 'go on\n');
+    rmSync(hold);
+    await waitUntil(() => helpers().length === 0);
+    await bed.close();
   });
 
   it('kills what still runs when it is closed', async () => {

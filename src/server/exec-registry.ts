@@ -29,6 +29,24 @@ export interface Attached {
   readonly reader: ExecReader;
 }
 
+/** An exec whose sandbox is being found or made. */
+interface Preparing {
+  readonly exec: Promise<Exec>;
+  readonly owner: string;
+  readonly client: string | undefined;
+  /** Its client has left meanwhile. */
+  hasLeft: boolean;
+}
+
+/** What `create` gives. */
+export interface Created {
+  readonly exec: Exec;
+  /** It is to be started. */
+  readonly isNew: boolean;
+  /** The client that asked for it has gone, and will not come back. */
+  readonly hasLeft: boolean;
+}
+
 /** What a reader of an ended exec has to take the rest of it when the server goes, in milliseconds. */
 const FAREWELL_MS = 1_000;
 
@@ -42,8 +60,7 @@ export class ExecRegistry {
   readonly #lingering = new Map<string, Exec>();
   /** Ended execs that left somebody who may still write to us. */
   readonly #background = new Set<Exec>();
-  /** Execs whose sandbox is being found or made. */
-  readonly #preparing = new Map<string, Promise<Exec>>();
+  readonly #preparing = new Map<string, Preparing>();
   #isRefusing = false;
 
   constructor(options: ExecRegistryOptions) {
@@ -88,18 +105,20 @@ export class ExecRegistry {
    * Makes the exec known; the caller attaches readers and then calls `start` on what it got, where that is new. A start
    * that is sent again, because its answer was lost, gives the exec of the first time.
    */
-  async create(request: StartExecRequest, owner: string): Promise<{ exec: Exec; isNew: boolean }> {
-    const { id } = request;
-    const before = this.#running.get(id) ?? this.#lingering.get(id) ?? (await this.#preparing.get(id));
-    if (before?.owner === owner && before.isStartedBy(request)) return { exec: before, isNew: false };
+  async create(request: StartExecRequest, owner: string): Promise<Created> {
+    const { id, client } = request;
+    const before = this.#running.get(id) ?? this.#lingering.get(id) ?? (await this.#preparing.get(id)?.exec);
+    if (before?.owner === owner && before.isStartedBy(request))
+      return { exec: before, isNew: false, hasLeft: false };
     if (this.#isRefusing) throw new SbxError('shutting_down', 'Cannot start an exec: the server is stopping');
     if (before !== undefined || this.#ended.has(id)) {
       throw new SbxError('exec_exists', `There is an exec ${id} already`);
     }
-    const making = this.#make(request, owner);
-    this.#preparing.set(id, making);
+    const preparing: Preparing = { exec: this.#make(request, owner), owner, client, hasLeft: false };
+    this.#preparing.set(id, preparing);
     try {
-      return { exec: await making, isNew: true };
+      const exec = await preparing.exec;
+      return { exec, isNew: true, hasLeft: preparing.hasLeft };
     } finally {
       this.#preparing.delete(id);
     }
@@ -152,6 +171,13 @@ export class ExecRegistry {
     const record = this.getRecord(request.id, owner);
     const store = this.#ended.reopenLog(record);
     return { exec: undefined, reader: await this.#endedReaders.attach({ record, store }, request, open) };
+  }
+
+  /** A client will not come back, perhaps before its exec is there. @throws SbxError as `get` */
+  leave(id: string, owner: string, client: string | undefined): void {
+    const preparing = this.#preparing.get(id);
+    if (preparing?.owner === owner && preparing.client === client) preparing.hasLeft = true;
+    else this.get(id, owner).clients.leave(client);
   }
 
   /** A client has everything before these offsets. @throws SbxError as `get`, and `invalid_argument` */

@@ -86,10 +86,11 @@ export async function startShown(
   { request, owner }: { request: StartExecRequest; owner: string },
   open: OpenStream,
 ): Promise<{ exec: Exec; reader: ExecReader }> {
-  const { exec, isNew } = await execs.create(request, owner);
+  const { exec, isNew, hasLeft } = await execs.create(request, owner);
   if (!isNew) return { exec, reader: await exec.clients.attach(toReturn(request), open) };
   const reader = exec.clients.show(open);
   void execs.start(exec);
+  if (hasLeft) exec.clients.leave(request.client);
   return { exec, reader };
 }
 
@@ -166,10 +167,22 @@ function addControlRoutes(app: FastifyInstance, { execs, owner }: AppOptions): v
       return reply.code(204).send();
     });
   };
-  app.post<ById>('/api/v1/execs/:id/ack', { schema: ackSchema }, (request, reply) => {
-    execs.acknowledge(request.params.id, owner, request.body as AckRequest);
-    return reply.code(204).send();
-  });
+  app.post<ById & { Body: AckRequest }>(
+    '/api/v1/execs/:id/ack',
+    { schema: ackSchema },
+    ({ params, body }, reply) => {
+      execs.acknowledge(params.id, owner, body);
+      return reply.code(204).send();
+    },
+  );
+  app.post<ById & { Body: LeaveRequest }>(
+    '/api/v1/execs/:id/leave',
+    { schema: leaveSchema },
+    ({ params, body }, reply) => {
+      execs.leave(params.id, owner, body.client);
+      return reply.code(204).send();
+    },
+  );
   add('signal', signalSchema, (exec, body) => {
     const request = body as SignalRequest;
     requireRunning(exec).signal(request.client, request);
@@ -180,9 +193,6 @@ function addControlRoutes(app: FastifyInstance, { execs, owner }: AppOptions): v
   add('close', closeSchema, (exec, body) => {
     const { stream, client } = body as CloseRequest;
     if (exec.clients.isOwnedBy(client)) exec.closeStream(stream);
-  });
-  add('leave', leaveSchema, (exec, body) => {
-    exec.clients.leave((body as LeaveRequest).client);
   });
 }
 

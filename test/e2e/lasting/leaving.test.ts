@@ -1,14 +1,16 @@
 import { once } from 'node:events';
-import { chown, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chown, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { findExecs, readDaemon } from '../../support/api.ts';
 import { CALLER, makeDirectory } from '../../support/caller.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
-import { useHome, useSandbox, type Home } from '../../support/home.ts';
+import { openHome, useHome, useSandbox, type Home } from '../../support/home.ts';
 import { runShell } from '../../support/shell.ts';
 import { toVia } from '../../support/via.ts';
 
@@ -18,8 +20,8 @@ const sandbox = useSandbox(home);
 /** Who is missed is waited for as long as no test does. */
 const LONG = ['--reconnect-grace', '1h'];
 
-async function untilClientGone(mark: string): Promise<void> {
-  await waitUntil(async () => (await findExecs(home, mark))[0]?.reason === 'client_gone');
+async function untilClientGone(mark: string, its = home): Promise<void> {
+  await waitUntil(async () => (await findExecs(its, mark))[0]?.reason === 'client_gone');
 }
 
 /** Takes all that one client says, and passes it on when that has gone. */
@@ -61,18 +63,54 @@ it('a command whose client was ended before the server had answered is not waite
   await holder.close();
 });
 
-it.each([
+const ROADS = [
   { road: 'on a channel', refusesUpgrades: false },
   { road: 'over plain HTTP', refusesUpgrades: true },
-])('a command whose client cannot go on is not waited with, $road', async ({ refusesUpgrades }) => {
-  const mark = makeMark();
-  const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, refusesUpgrades });
-  const script = 'sbx exec "$@" </';
-  const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
-  const via = toVia(home, proxy.tcpHost);
-  const { stderr, exitCode } = await runShell(via, script, [...LONG, sandbox, '--', ...command]);
-  expect(exitCode).toBe(125);
-  expect(stderr).toMatch(/^sbx: Cannot read stdin: EISDIR.*\nsbx: hint: The command was ended/);
-  await untilClientGone(mark);
-  await proxy.close();
-});
+];
+
+/** A runtime that makes no sandbox while `hold`, a fifo, is there, until something is written to that. */
+async function makeHeldRuntime(directory: string) {
+  const [path, hold] = [join(directory, 'runtime'), join(directory, 'hold')];
+  const wait = `*" run "*) if [ -p ${hold} ]; then touch $0.held; read -r _ < ${hold}; fi`;
+  await writeFile(path, `#!/bin/sh\ncase "$*" in ${wait} ;; esac\nexec crun "$@"\n`, { mode: 0o755 });
+  return { path, hold, isHeld: () => existsSync(`${path}.held`) };
+}
+
+it.each(ROADS)(
+  'a command whose client was ended while its sandbox was made is not waited with, $road',
+  async ({ refusesUpgrades }) => {
+    const mark = makeMark();
+    const directory = await makeDirectory('runtime-');
+    const runtime = await makeHeldRuntime(directory);
+    const other = await openHome({ SBX_RUNTIME: runtime.path });
+    await other.createSandbox();
+    const proxy = await ChaosProxy.open({ upstream: () => readDaemon(other).socket, refusesUpgrades });
+    await execa('mkfifo', [runtime.hold]);
+    const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
+    const child = toVia(other, proxy.tcpHost).start(['exec', '-n', ...LONG, '--', ...command]);
+    await waitUntil(runtime.isHeld);
+    child.kill('SIGTERM');
+    expect(await child).toMatchObject({ exitCode: 143 });
+    await writeFile(runtime.hold, 'go on\n');
+    await untilClientGone(mark, other);
+    await proxy.close();
+    await other.close();
+    await rm(directory, { recursive: true });
+  },
+);
+
+it.each(ROADS)(
+  'a command whose client cannot go on is not waited with, $road',
+  async ({ refusesUpgrades }) => {
+    const mark = makeMark();
+    const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, refusesUpgrades });
+    const script = 'sbx exec "$@" </';
+    const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
+    const via = toVia(home, proxy.tcpHost);
+    const { stderr, exitCode } = await runShell(via, script, [...LONG, sandbox, '--', ...command]);
+    expect(exitCode).toBe(125);
+    expect(stderr).toMatch(/^sbx: Cannot read stdin: EISDIR.*\nsbx: hint: The command was ended/);
+    await untilClientGone(mark);
+    await proxy.close();
+  },
+);

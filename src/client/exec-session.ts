@@ -5,9 +5,7 @@ import {
   type AttachedEvent,
   type ExecEvent,
   type ExitEvent,
-  type GapEvent,
   type HelloEvent,
-  type OutputEvent,
   type OutputStream,
   type StdinEvent,
 } from '../protocol/events.ts';
@@ -15,6 +13,7 @@ import type { OpeningRequest } from '../protocol/frames.ts';
 import type { ExecSessionOptions, SessionOpening } from './exec-session-options.ts';
 import { LastingRoad } from './lasting-road.ts';
 import { toLost } from './lost.ts';
+import { SessionOutput } from './session-output.ts';
 import { StdinQueue } from './stdin-queue.ts';
 
 /** How much of the window is written before that is acknowledged. */
@@ -31,8 +30,7 @@ export class ExecSession {
   readonly #options: ExecSessionOptions;
   readonly #road: LastingRoad;
   readonly #stdin: StdinQueue | undefined;
-  readonly #received = { stdout: 0, stderr: 0 };
-  readonly #written = { stdout: 0, stderr: 0 };
+  readonly #output: SessionOutput;
   readonly #acknowledged = { stdout: 0, stderr: 0 };
   /** Signals of this session that the server is not known to have taken, and how many there were. */
   #signals: SignalRequest[] = [];
@@ -58,6 +56,15 @@ export class ExecSession {
     this.#hasOffsets = 'start' in opening;
     this.#options = options;
     this.#road = new LastingRoad({ transport, id: this.id, client: options.client, graceMs });
+    this.#output = new SessionOutput(options, {
+      onWritten: () => {
+        const isMuch = OUTPUT_STREAMS.some((stream) => this.#unacknowledged(stream) >= ACK_EVERY);
+        if (isMuch) this.#acknowledge();
+      },
+      onFailure: (error) => {
+        this.#fail(error);
+      },
+    });
     if (stdin !== undefined) this.#stdin = new StdinQueue(stdin, { isKeeping: this.#road.graceMs > 0 });
   }
 
@@ -111,6 +118,7 @@ export class ExecSession {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stdin?.stop();
+    this.#output.hurry();
     if (this.#terminal === undefined || this.#terminal instanceof Error) void this.#road.leave();
     this.#road.close();
   }
@@ -123,7 +131,7 @@ export class ExecSession {
           this.#take(event);
         },
         isOver: () => this.#terminal !== undefined || this.#isClosed,
-        written: this.#written,
+        written: this.#output.written,
       });
     } catch (error) {
       // Before anything was heard, the server has said why, or could not be reached.
@@ -138,7 +146,7 @@ export class ExecSession {
     const own = { client, window: WINDOW, ...this.#road.promises };
     // Where the beginning is not known yet, it is asked for again.
     if (this.hasStarted && this.#hasOffsets)
-      return { type: 'attach', id: this.id, from: { ...this.#received }, ...toRole(opening), ...own };
+      return { type: 'attach', id: this.id, from: { ...this.#output.received }, ...toRole(opening), ...own };
     if ('attach' in opening) return { type: 'attach', ...opening.attach, ...own };
     return { type: 'start', ...opening.start, stdin: stdin === undefined ? 'null' : 'pipe', ...own };
   }
@@ -169,13 +177,14 @@ export class ExecSession {
         break;
       case 'stdout':
       case 'stderr':
-        this.#takeOutput(event);
+        this.#hasOffsets = true;
+        this.#output.take(event);
         break;
       case 'stdin':
         this.#takeStdin(event);
         break;
       case 'gap':
-        this.#takeGap(event);
+        this.#output.takeGap(event);
         break;
       case 'exit':
         this.#takeExit(event);
@@ -190,7 +199,9 @@ export class ExecSession {
 
   /** The server may let go of the exec as soon as we have all of it, while the connection is still there to say so. */
   #takeExit(event: ExitEvent): void {
-    const failure = this.#findMissing(event);
+    const { opening } = this.#options;
+    const hasOutput = 'start' in opening || opening.attach.output !== false;
+    const failure = hasOutput ? this.#output.findMissing(event) : undefined;
     this.#end(failure ?? event);
     if (failure === undefined) this.#left = this.#road.leave();
   }
@@ -207,8 +218,10 @@ export class ExecSession {
   }
 
   #takeAttached({ from, owner, signals }: AttachedEvent): void {
-    const counts = [this.#received, this.#written, this.#acknowledged];
-    if (!this.#hasOffsets) for (const offsets of counts) Object.assign(offsets, from);
+    if (!this.#hasOffsets) {
+      this.#output.beginAt(from);
+      Object.assign(this.#acknowledged, from);
+    }
     this.#hasOffsets = true;
     this.#isOwner = owner;
     this.#hasFed &&= owner;
@@ -228,38 +241,14 @@ export class ExecSession {
     this.#awaitsStdinState = false;
   }
 
-  #takeOutput({ type, offset, bytes }: OutputEvent): void {
-    this.#hasOffsets = true;
-    if (offset !== this.#received[type]) {
-      this.#fail(toLost(`${type} went on at byte ${offset} where byte ${this.#received[type]} was due`));
-      return;
-    }
-    this.#received[type] += bytes.length;
-    this.#options[type](bytes, () => {
-      this.#count(type, bytes.length);
-    });
-  }
-
-  #takeGap(gap: GapEvent): void {
-    const { onGap } = this.#options;
-    if (onGap === undefined) {
-      this.#fail(toLost(`the server left out bytes ${gap.from} to ${gap.to} of ${gap.stream}`));
-      return;
-    }
-    onGap(gap);
-    this.#count(gap.stream, gap.to - this.#received[gap.stream]);
-    this.#received[gap.stream] = gap.to;
-  }
-
-  #count(stream: OutputStream, bytes: number): void {
-    this.#written[stream] += bytes;
-    if (this.#written[stream] - this.#acknowledged[stream] >= ACK_EVERY) this.#acknowledge();
-  }
-
   #acknowledge(): void {
     if (this.#terminal !== undefined) return;
-    Object.assign(this.#acknowledged, this.#written);
-    this.#road.current?.acknowledge({ ...this.#written });
+    Object.assign(this.#acknowledged, this.#output.written);
+    this.#road.current?.acknowledge({ ...this.#output.written });
+  }
+
+  #unacknowledged(stream: OutputStream): number {
+    return this.#output.written[stream] - this.#acknowledged[stream];
   }
 
   async #sendStdin(): Promise<void> {
@@ -278,23 +267,13 @@ export class ExecSession {
     if (this.#terminal !== undefined) return;
     this.#terminal = terminal;
     this.#stdin?.stop();
+    this.#output.hurry();
   }
 
   /** We cannot go on: the server loses its client, and ends the exec. */
   #fail(error: Error): void {
     this.#end(error);
     this.close();
-  }
-
-  #findMissing({ bytes, closed }: ExitEvent): SbxError | undefined {
-    const { opening } = this.#options;
-    if ('attach' in opening && opening.attach.output === false) return undefined;
-    const stream = OUTPUT_STREAMS.find(
-      (name) => !closed.includes(name) && bytes[name] !== this.#received[name],
-    );
-    if (stream === undefined) return undefined;
-    const why = `${this.#received[stream]} of ${bytes[stream]} bytes of ${stream} arrived`;
-    return new SbxError('session_lost', `The byte counts do not add up: ${why}`);
   }
 }
 

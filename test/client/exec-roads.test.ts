@@ -12,6 +12,7 @@ import { routes } from '../../src/protocol/api.ts';
 import { SbxError } from '../../src/protocol/errors.ts';
 import type { ExecEvent, ExitEvent } from '../../src/protocol/events.ts';
 import { readDaemon } from '../support/api.ts';
+import { waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 
 const home = useHome();
@@ -187,16 +188,44 @@ describe.each(ROADS)('an exec over $road', ({ toPath }) => {
 
   it('holds a command back whose output is not written', async () => {
     const held: (() => void)[] = [];
-    const { ended, until, stdout } = run(['head', '-c', '33554432', '/dev/zero'], {
+    let received = 0;
+    const { ended, stdout } = run(['head', '-c', '33554432', '/dev/zero'], {
       hold: (written) => held.push(written),
+      onEvent: (event) => {
+        if (event.type === 'stdout') received += event.bytes.length;
+      },
     });
-    await until(4 * 1024 * 1024 - 64 * 1024);
+    await waitUntil(() => received >= 4 * 1024 * 1024 - 64 * 1024);
     await delay(300);
-    expect(stdout().length).toBeLessThanOrEqual(4 * 1024 * 1024);
+    expect(received).toBeLessThanOrEqual(4 * 1024 * 1024);
     const pump = setInterval(() => held.splice(0).forEach((written) => written()), 1);
     expect((await ended).bytes.stdout).toBe(33_554_432);
     clearInterval(pump);
     expect(stdout().length).toBe(33_554_432);
+  });
+
+  it('gives who is behind what came meanwhile afterwards, and all of it before the end', async () => {
+    const stdin = new TestStdin();
+    const held: (() => void)[] = [];
+    let received = 0;
+    const { ended, stdout } = run(['cat'], {
+      stdin,
+      hold: (written) => held.push(written),
+      onEvent: (event) => {
+        if (event.type === 'stdout') received += event.bytes.length;
+      },
+    });
+    for (let turn = 1; turn <= 10; turn += 1) {
+      stdin.push(`${turn}\n`);
+      const { length } = Array.from({ length: turn }, (_, index) => `${index + 1}\n`).join('');
+      await waitUntil(() => received === length);
+    }
+    expect([stdout().toString(), held.length]).toEqual(['1\n', 1]);
+    held.shift()?.();
+    expect(held).toHaveLength(1);
+    stdin.push(null);
+    expect((await ended).exit).toEqual({ code: 0 });
+    expect(stdout().toString()).toBe('1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n');
   });
 
   it('closes a stream of the command on request', async () => {

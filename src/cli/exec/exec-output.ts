@@ -1,4 +1,5 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
+import type { Gap } from '../../client/output-lane.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
 import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
 import { toExitStatus, toSignalNumber, type SignalName } from '../../protocol/exit.ts';
@@ -16,8 +17,15 @@ export type ExecEnd =
 /** Where the output of one exec goes, and how its end is told: one for each form that can be asked for. */
 export interface ExecOutput {
   readonly targets: Readonly<Record<OutputStream, OutputTarget>>;
+  /** Both streams go to one place. */
+  readonly isOrdered?: boolean;
   /** Every event of the session, as it comes and before its bytes go to their target. */
   take(event: ExecEvent): void;
+  /**
+   * Bytes are missing, before what goes to their target next; `told` is called when that is with the reader. Left out:
+   * nobody is told.
+   */
+  tellGap?(gap: Gap, told: () => void): void;
   /**
    * Writes what is left, with the end behind it, and lets go of our descriptors. Gives the exit status.
    * @throws what is left to be said on stderr

@@ -1,8 +1,9 @@
 import type { ExecSessionOptions } from '../../client/exec-session-options.ts';
 import { ExecSession } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
+import type { Gap } from '../../client/output-lane.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
-import type { ExecEvent, ExitEvent, GapEvent, OutputStream } from '../../protocol/events.ts';
+import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
@@ -147,8 +148,12 @@ class ExecRun {
       onEvent: (event) => {
         this.#take(event);
       },
-      onGap: (gap) => {
+      isOrdered: this.#form.output.isOrdered,
+      onGap: (gap, told) => {
         this.#checkGap(gap);
+        const { output } = this.#form;
+        if (output.tellGap === undefined) told();
+        else output.tellGap(gap, told);
       },
     });
     return this.#session.run();
@@ -182,7 +187,7 @@ class ExecRun {
   }
 
   /** Who started the exec misses nothing, or says so. */
-  #checkGap({ stream, from, to }: GapEvent): void {
+  #checkGap({ stream, from, to }: Gap): void {
     if (!this.#plan.isNew || this.#isWatching) return;
     this.#endWith({ error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) });
   }

@@ -1,6 +1,6 @@
-import type { GapEvent } from '../../protocol/events.ts';
+import type { Gap } from '../../client/output-lane.ts';
 
 /** What is said on stderr where bytes are missing. */
-export function toGapLine({ stream, from, to }: Pick<GapEvent, 'stream' | 'from' | 'to'>): Buffer {
+export function toGapLine({ stream, from, to }: Gap): Buffer {
   return Buffer.from(`sbx: ${to - from} bytes of ${stream} were dropped here\n`);
 }

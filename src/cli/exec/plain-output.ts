@@ -1,6 +1,7 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
+import type { Gap } from '../../client/output-lane.ts';
 import type { SbxError } from '../../protocol/errors.ts';
-import { OUTPUT_STREAMS, type ExecEvent, type OutputStream } from '../../protocol/events.ts';
+import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
 import { OutputStore } from '../io/output-store.ts';
 import { openOutput, type OutputWriter } from '../io/output-writer.ts';
 import {
@@ -11,7 +12,6 @@ import {
   type ExecOutputOptions,
 } from './exec-output.ts';
 import { toGapLine } from './gap-line.ts';
-import { GapTeller } from './gap-teller.ts';
 
 export function openPlainForm(options: ExecOutputOptions): ExecForm {
   return { output: new PlainOutput(options) };
@@ -23,29 +23,22 @@ class PlainOutput implements ExecOutput {
   readonly #options: ExecOutputOptions;
   readonly #writers: Readonly<Record<OutputStream, OutputWriter>>;
   readonly #store: OutputStore | undefined;
-  readonly #gaps: GapTeller;
   #failure: SbxError | undefined;
 
   constructor(options: ExecOutputOptions) {
     this.#options = options;
     this.#writers = { stdout: this.#openWriter('stdout'), stderr: this.#openWriter('stderr') };
     this.#store = options.isStreaming ? undefined : new OutputStore();
-    const own = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
-    this.#gaps = new GapTeller((gap, written) => {
-      own.stderr(toGapLine(gap), written);
-    });
-    const toTarget =
-      (stream: OutputStream): OutputTarget =>
-      (chunk, written) => {
-        this.#gaps.flush(stream);
-        own[stream](chunk, written);
-      };
-    this.targets = { stdout: toTarget('stdout'), stderr: toTarget('stderr') };
+    this.targets = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
   }
 
-  /** The bytes are all there is to show, but for those that are missing. */
-  take(event: ExecEvent): void {
-    if (event.type === 'gap') this.#gaps.tell(event);
+  take(): void {
+    // The bytes are all there is to show, but for those that are missing.
+  }
+
+  tellGap(gap: Gap, told: () => void): void {
+    const line = toGapLine(gap);
+    this.targets.stderr(line, told, { offset: gap.from, time: 0 });
   }
 
   async finish(end: ExecEnd): Promise<number> {
@@ -53,7 +46,6 @@ class PlainOutput implements ExecOutput {
       for (const stream of OUTPUT_STREAMS) this.#writers[stream].abandon();
       return toEndStatus(end);
     }
-    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     for (const stream of OUTPUT_STREAMS) {
       await this.#store?.print(stream, this.#writers[stream]);
       await this.#writers[stream].finish();

@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ByteBlock } from '../../client/byte-block.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
 import type { OutputWriter } from './output-writer.ts';
@@ -11,7 +12,7 @@ const CHUNK = 64 * 1024;
 
 /** The output of a buffered exec, of any size, until it is printed whole. */
 export class OutputStore {
-  readonly #chunks: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
+  readonly #blocks: Record<OutputStream, ByteBlock[]> = { stdout: [], stderr: [] };
   #files: Record<OutputStream, number> | undefined;
   #size = 0;
 
@@ -20,7 +21,7 @@ export class OutputStore {
     this.#size += chunk.length;
     try {
       if (this.#files === undefined && this.#size > IN_MEMORY) this.#spill();
-      if (this.#files === undefined) this.#chunks[stream].push(Buffer.from(chunk));
+      if (this.#files === undefined) this.#gather(stream, chunk);
       else writeAll(this.#files[stream], chunk);
     } catch (cause) {
       const why = `Cannot keep the output in ${tmpdir()}: ${(cause as Error).message}`;
@@ -38,7 +39,7 @@ export class OutputStore {
 
   /** One stream from its beginning. A chunk is valid until the next one is asked for. */
   *read(stream: OutputStream): Generator<Buffer, void> {
-    yield* this.#chunks[stream];
+    for (const block of this.#blocks[stream]) yield block.bytes;
     const file = this.#files?.[stream];
     if (file === undefined) return;
     const buffer = Buffer.allocUnsafe(CHUNK);
@@ -55,6 +56,11 @@ export class OutputStore {
     this.#files = undefined;
   }
 
+  #gather(stream: OutputStream, chunk: Buffer): void {
+    const blocks = this.#blocks[stream];
+    if (blocks.at(-1)?.append(chunk) !== true) blocks.push(new ByteBlock(chunk));
+  }
+
   /** A chunk is in memory until all of them are in the files, so that none is ever in both. */
   #spill(): void {
     const fds: number[] = [];
@@ -62,7 +68,7 @@ export class OutputStore {
       for (const stream of OUTPUT_STREAMS) {
         const fd = openUnnamed();
         fds.push(fd);
-        for (const chunk of this.#chunks[stream]) writeAll(fd, chunk);
+        for (const block of this.#blocks[stream]) writeAll(fd, block.bytes);
       }
     } catch (error) {
       for (const fd of fds) closeSync(fd);
@@ -70,7 +76,7 @@ export class OutputStore {
     }
     const [stdout, stderr] = fds as [number, number];
     this.#files = { stdout, stderr };
-    for (const stream of OUTPUT_STREAMS) this.#chunks[stream] = [];
+    for (const stream of OUTPUT_STREAMS) this.#blocks[stream] = [];
   }
 }
 

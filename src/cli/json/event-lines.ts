@@ -1,4 +1,5 @@
-import type { GapEvent, OutputEvent, OutputStream } from '../../protocol/events.ts';
+import type { Gap } from '../../client/output-lane.ts';
+import type { OutputEvent, OutputStream } from '../../protocol/events.ts';
 import { formatJsonLine } from './ascii-json.ts';
 import { formatBytes } from './byte-text.ts';
 
@@ -11,6 +12,6 @@ export function formatOutputEvent(
 }
 
 /** Bytes that are kept nowhere any more, as a line of JSON. */
-export function formatGapEvent({ stream, from, to }: Pick<GapEvent, 'stream' | 'from' | 'to'>): string {
+export function formatGapEvent({ stream, from, to }: Gap): string {
   return formatJsonLine({ event: 'gap', stream, from, to });
 }

@@ -1,15 +1,9 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
+import type { Gap } from '../../client/output-lane.ts';
 import type { ErrorBody } from '../../protocol/errors.ts';
-import {
-  OUTPUT_STREAMS,
-  type AttachedEvent,
-  type ExecEvent,
-  type OutputStream,
-  type StartedEvent,
-} from '../../protocol/events.ts';
+import type { AttachedEvent, ExecEvent, OutputStream, StartedEvent } from '../../protocol/events.ts';
 import type { Context } from '../context.ts';
 import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from '../exec/exec-output.ts';
-import { GapTeller } from '../exec/gap-teller.ts';
 import { formatJsonLine, JSON_SCHEMA } from './ascii-json.ts';
 import { toEndError } from './end-error.ts';
 import { formatGapEvent, formatOutputEvent } from './event-lines.ts';
@@ -26,13 +20,11 @@ export interface JsonEventsOptions extends ExecOutputOptions {
 /** `--stream --json`: an event a line, each flushed; the last one, and no other, tells the end. */
 export class JsonEvents implements ExecOutput {
   readonly targets: Readonly<Record<OutputStream, OutputTarget>>;
+  readonly isOrdered = true;
   readonly #context: Context;
   readonly #stdout: JsonStdout;
-  readonly #gaps: GapTeller;
   readonly #hasInput: boolean;
   readonly #isAttached: boolean;
-  /** Where the bytes stand that come next, and when the server read them, in milliseconds since the epoch. */
-  #next = { offset: 0, time: 0 };
   #hasAttached = false;
   #hasStarted = false;
   #onStarted: () => void = () => undefined;
@@ -48,21 +40,11 @@ export class JsonEvents implements ExecOutput {
     this.#hasInput = options.hasInput;
     this.#isAttached = options.isAttached;
     this.#stdout = new JsonStdout(options);
-    this.#gaps = new GapTeller((gap, written) => {
-      this.#stdout.write(formatGapEvent(gap), written);
-    });
     this.targets = { stdout: this.#targetOf('stdout'), stderr: this.#targetOf('stderr') };
   }
 
   take(event: ExecEvent): void {
     switch (event.type) {
-      case 'stdout':
-      case 'stderr':
-        this.#next = event;
-        break;
-      case 'gap':
-        this.#gaps.tell(event);
-        break;
       case 'attached':
         this.#attach(event);
         break;
@@ -79,6 +61,10 @@ export class JsonEvents implements ExecOutput {
     }
   }
 
+  tellGap(gap: Gap, told: () => void): void {
+    this.#stdout.write(formatGapEvent(gap), told);
+  }
+
   /** Tells of a line of stdin that is no request; resolves when that is written. */
   async tellInputError(line: number, error: ErrorBody): Promise<void> {
     if (!this.#isOver) await this.#stdout.print(formatJsonLine({ event: 'input_error', line, error }));
@@ -87,7 +73,6 @@ export class JsonEvents implements ExecOutput {
   async finish(end: ExecEnd): Promise<number> {
     this.#isOver = true;
     const status = toEndStatus(end);
-    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     await this.#stdout.print(formatJsonLine(this.#toTerminal(end, status)));
     await this.#stdout.finish();
     return status;
@@ -118,9 +103,8 @@ export class JsonEvents implements ExecOutput {
   }
 
   #targetOf(stream: OutputStream): OutputTarget {
-    return (chunk, written) => {
-      this.#gaps.flush(stream);
-      this.#stdout.write(formatOutputEvent(stream, { ...this.#next, bytes: chunk }), written);
+    return (bytes, written, place) => {
+      this.#stdout.write(formatOutputEvent(stream, { ...place, bytes }), written);
     };
   }
 

@@ -46,7 +46,9 @@ export async function findTail(options: TailOptions): Promise<StreamBytes> {
     stdout: discard,
     stderr: discard,
     onEvent: take,
-    onGap: () => undefined,
+    onGap: (_gap, told) => {
+      told();
+    },
   });
   const close = (): void => {
     session.close();

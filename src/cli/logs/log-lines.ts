@@ -1,20 +1,18 @@
+import type { Gap } from '../../client/output-lane.ts';
 import type { SbxError } from '../../protocol/errors.ts';
-import { OUTPUT_STREAMS, type GapEvent, type OutputStream } from '../../protocol/events.ts';
+import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
 import type { ExecOutputOptions } from '../exec/exec-output.ts';
 import { toGapLine } from '../exec/gap-line.ts';
-import { GapTeller } from '../exec/gap-teller.ts';
 import { openOutput, type OutputWriter } from '../io/output-writer.ts';
 import { LineStamps } from './line-stamps.ts';
 import type { LogPlace, ShownBytes } from './log-place.ts';
 
 /** A log for people: stdout to stdout, stderr to stderr, perhaps with times, and what is missing on stderr. */
 export class LogLines implements LogPlace {
+  readonly isOrdered = false;
   readonly #options: ExecOutputOptions;
   readonly #writers: Readonly<Record<OutputStream, OutputWriter>>;
   readonly #stamps: Readonly<Record<OutputStream, LineStamps>> | undefined;
-  readonly #gaps = new GapTeller((gap, written) => {
-    this.#writers.stderr.write(toGapLine(gap), written);
-  });
   #failure: SbxError | undefined;
 
   constructor(options: ExecOutputOptions, { hasTimestamps }: { hasTimestamps: boolean }) {
@@ -24,7 +22,6 @@ export class LogLines implements LogPlace {
   }
 
   write({ stream, bytes, time }: ShownBytes, written: () => void): void {
-    this.#gaps.flush(stream);
     this.#writers[stream].write(this.#stamps?.[stream].take(bytes, time) ?? bytes, written);
   }
 
@@ -32,12 +29,11 @@ export class LogLines implements LogPlace {
     this.#stamps?.[stream].skip();
   }
 
-  tellGap(gap: Pick<GapEvent, 'stream' | 'from' | 'to'>): void {
-    this.#gaps.tell(gap);
+  tellGap(gap: Gap, told: () => void): void {
+    this.#writers.stderr.write(toGapLine(gap), told);
   }
 
   async finish(): Promise<void> {
-    for (const stream of OUTPUT_STREAMS) this.#gaps.flush(stream);
     for (const stream of OUTPUT_STREAMS) await this.#writers[stream].finish();
     if (this.#failure !== undefined) throw this.#failure;
   }

@@ -1,9 +1,10 @@
 import type { OutputTarget } from '../../client/exec-session-options.ts';
+import type { Gap } from '../../client/output-lane.ts';
 import { SbxError } from '../../protocol/errors.ts';
-import { OUTPUT_STREAMS, type ExecEvent, type GapEvent, type OutputStream } from '../../protocol/events.ts';
+import { OUTPUT_STREAMS, type ExecEvent, type OutputStream } from '../../protocol/events.ts';
 import { toEndStatus, type ExecEnd, type ExecOutput, type ExecOutputOptions } from '../exec/exec-output.ts';
 import { LogEnd } from './log-end.ts';
-import type { LogPlace } from './log-place.ts';
+import type { LogPlace, ShownBytes } from './log-place.ts';
 import { SinceFilter } from './since-filter.ts';
 
 export interface LogForm {
@@ -15,7 +16,7 @@ export interface LogForm {
   readonly openPlace: (options: ExecOutputOptions) => LogPlace;
 }
 
-type Missing = Pick<GapEvent, 'from' | 'to'>;
+type Missing = Omit<Gap, 'stream'>;
 
 /** The output of an exec as `sbx logs` shows it: some of it; its end is no matter of ours. */
 export class LogOutput implements ExecOutput {
@@ -25,8 +26,6 @@ export class LogOutput implements ExecOutput {
   readonly #place: LogPlace;
   readonly #filters: Readonly<Record<OutputStream, SinceFilter>> | undefined;
   readonly #end = new LogEnd();
-  /** Where the bytes stand, and when they came, that are given to a target next. */
-  #next = { offset: 0, time: 0 };
   /** Bytes that are missing before the next line, which may be too old to be shown. */
   readonly #missing: Record<OutputStream, Missing | undefined> = { stdout: undefined, stderr: undefined };
   #hasEnough = false;
@@ -49,10 +48,24 @@ export class LogOutput implements ExecOutput {
 
   take(event: ExecEvent): void {
     this.#end.take(event);
-    if (event.type === 'stdout' || event.type === 'stderr') this.#next = event;
-    else if (event.type === 'gap') this.#takeGap(event);
     // Of output the bytes are to be written first.
     if (event.type === 'attached' || event.type === 'gap') this.#checkEnough();
+  }
+
+  get isOrdered(): boolean {
+    return this.#place.isOrdered;
+  }
+
+  tellGap({ stream, from, to }: Gap, told: () => void): void {
+    if (!this.#form.streams.includes(stream)) {
+      told();
+      return;
+    }
+    this.#filters?.[stream].skip();
+    this.#place.skip(stream);
+    this.#missing[stream] = { from: this.#missing[stream]?.from ?? from, to };
+    if (this.#filters === undefined) this.#tellMissing(stream, told);
+    else told();
   }
 
   async finish(end: ExecEnd): Promise<number> {
@@ -74,15 +87,14 @@ export class LogOutput implements ExecOutput {
 
   #targetOf(stream: OutputStream): OutputTarget {
     const isShown = this.#form.streams.includes(stream);
-    return (chunk, written) => {
-      if (isShown) this.#show(stream, chunk, written);
+    return (chunk, written, place) => {
+      if (isShown) this.#show({ stream, ...place, bytes: chunk }, written);
       else written();
       this.#checkEnough();
     };
   }
 
-  #show(stream: OutputStream, chunk: Buffer, written: () => void): void {
-    const { offset, time } = this.#next;
+  #show({ stream, offset, time, bytes: chunk }: ShownBytes, written: () => void): void {
     const bytes = this.#filters?.[stream].take(chunk, time) ?? chunk;
     if (bytes.length === 0) {
       this.#missing[stream] = undefined;
@@ -94,19 +106,11 @@ export class LogOutput implements ExecOutput {
     this.#place.write({ stream, offset: offset + into, time, bytes }, written);
   }
 
-  #takeGap({ stream, from, to }: GapEvent): void {
-    if (!this.#form.streams.includes(stream)) return;
-    this.#filters?.[stream].skip();
-    this.#place.skip(stream);
-    this.#missing[stream] = { from: this.#missing[stream]?.from ?? from, to };
-    if (this.#filters === undefined) this.#tellMissing(stream);
-  }
-
-  #tellMissing(stream: OutputStream): void {
+  #tellMissing(stream: OutputStream, told: () => void = () => undefined): void {
     const missing = this.#missing[stream];
     if (missing === undefined) return;
     this.#missing[stream] = undefined;
-    this.#place.tellGap({ stream, ...missing });
+    this.#place.tellGap({ stream, ...missing }, told);
   }
 
   #checkEnough(): void {

@@ -9,7 +9,7 @@ import {
   type ChannelRequest,
   type OpeningRequest,
 } from '../protocol/frames.ts';
-import { parseFailure } from './answers.ts';
+import { ForeignAnswer, parseFailure } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
 import type { StdinCursor, StdinPiece } from './stdin-queue.ts';
@@ -94,9 +94,9 @@ export class ChannelRoad implements ExecRoad {
   }
 
   async leave(): Promise<void> {
-    if (this.#upgraded?.write([formatJsonFrame({ type: 'leave' })]) === false) {
-      await withinMoment(this.#upgraded.drained());
-    }
+    if (this.#upgraded === undefined) return;
+    this.#upgraded.write([formatJsonFrame({ type: 'leave' })]);
+    await withinMoment(this.#upgraded.flushed());
   }
 
   close(): void {
@@ -137,7 +137,7 @@ export class ChannelRoad implements ExecRoad {
 
 /** A server that knows no channels, or a proxy that upgrades none: their words are of no interest. */
 function toRefusal(failure: SbxError): SbxError {
-  const isOfProxy = failure.code === 'internal' || failure.code === 'invalid_argument';
-  if (!isOfProxy && failure.code !== 'route_not_found') return failure;
+  const isOfServer = failure.code === 'invalid_argument' || failure.code === 'route_not_found';
+  if (!isOfServer && !(failure instanceof ForeignAnswer)) return failure;
   return new SbxError('upgrade_required', failure.message, { cause: failure });
 }

@@ -22,6 +22,12 @@ export class Connections {
     return connection;
   }
 
+  /** Ends one of them before the others. */
+  drop(connection: Connection): void {
+    this.#open.delete(connection);
+    connection.close();
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#attempts?.abort();

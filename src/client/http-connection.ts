@@ -149,7 +149,12 @@ class HttpConnection implements Connection {
       this.#socket.write(Buffer.concat([Buffer.from(head, 'latin1'), first]));
       return openAnswer(pending);
     });
-    return { answer, write: (pieces) => this.#writeTogether(pieces), drained: () => this.#drained() };
+    return {
+      answer,
+      write: (pieces) => this.#writeTogether(pieces),
+      drained: () => this.#drained(),
+      flushed: () => this.#flushed(),
+    };
   }
 
   /** A small piece is copied: one write of one buffer costs a turn less than two in a row. */
@@ -171,6 +176,15 @@ class HttpConnection implements Connection {
       };
       if (this.#socket.destroyed) resolve();
       else this.#socket.on('drain', done).on('close', done);
+    });
+  }
+
+  /** Writes are done in their order, and one that cannot be done is done with, too. */
+  #flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#socket.write('', () => {
+        resolve();
+      });
     });
   }
 

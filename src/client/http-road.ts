@@ -9,11 +9,11 @@ import { parseExecEvent, type ExecEvent, type OutputStream, type StreamBytes } f
 import { SbxError, type ErrorCode } from '../protocol/errors.ts';
 import type { OpeningRequest } from '../protocol/frames.ts';
 import { SseParser } from '../protocol/sse.ts';
-import { parseFailure, requestJson } from './answers.ts';
+import { ForeignAnswer, parseFailure, requestJson } from './answers.ts';
 import { Connections } from './connections.ts';
 import type { ExecRoad, RoadListener } from './exec-road.ts';
 import { withinMoment } from './moment.ts';
-import { MOST_REFUSED_BODIES, type PathTraits } from './path-traits.ts';
+import { MOST_REFUSED, type PathTraits } from './path-traits.ts';
 import { StdinBodies } from './stdin-bodies.ts';
 import type { StdinCursor } from './stdin-queue.ts';
 import type { Connection, RequestOptions, Transport } from './transport.ts';
@@ -113,7 +113,7 @@ export class HttpRoad implements ExecRoad {
       await this.#bodies.run(cursor);
     } catch (error) {
       if (error instanceof SbxError && error.code === 'input_failed') throw error;
-      if (isForeign(error)) traits.refusedBodies += 1;
+      if (error instanceof ForeignAnswer) traits.refusedBodies += 1;
       this.#fail(error);
     }
   }
@@ -137,12 +137,18 @@ export class HttpRoad implements ExecRoad {
 
   /** Posts on the control connection, in order; the body is made when its turn comes. */
   #post(path: string, makeBody: () => unknown): Promise<void> {
+    const { traits } = this.#options;
     const posted = this.#controlTail.then(async () => {
       // Proxies close connections that are idle for long.
-      if (this.#control?.isOpen !== true) this.#control = await this.#connections.open();
+      if (this.#control?.isOpen !== true) {
+        if (this.#control !== undefined) this.#connections.drop(this.#control);
+        this.#control = await this.#connections.open();
+      }
       await requestJson(this.#control, { method: 'POST', path, json: makeBody() });
+      traits.refusedRequests = 0;
     });
     this.#controlTail = posted.catch((error: unknown) => {
+      if (error instanceof ForeignAnswer) traits.refusedRequests += 1;
       this.#fail(error);
     });
     return posted.catch(() => undefined);
@@ -152,18 +158,14 @@ export class HttpRoad implements ExecRoad {
   #fail(error: unknown): void {
     const { message } = error as Error;
     if (error instanceof SbxError && VAIN.includes(error.code)) return;
+    const { refusedBodies, refusedRequests } = this.#options.traits;
     const isRefused = error instanceof SbxError && error.code === 'invalid_argument';
-    const isHopeless = isRefused || this.#options.traits.refusedBodies >= MOST_REFUSED_BODIES;
+    const isHopeless = isRefused || Math.max(refusedBodies, refusedRequests) >= MOST_REFUSED;
     this.#failure ??= isHopeless
       ? (error as Error)
       : new SbxError('server_unreachable', message, { cause: error });
     this.close();
   }
-}
-
-/** The word of something on the way, and not of the server. */
-function isForeign(error: unknown): boolean {
-  return error instanceof SbxError && error.code === 'internal';
 }
 
 /** Nobody is there any more who could want what was asked. */

@@ -3,11 +3,13 @@ import { SbxError } from '../protocol/errors.ts';
 import type { ExecEvent, StreamBytes } from '../protocol/events.ts';
 import type { OpeningRequest } from '../protocol/frames.ts';
 import { SilenceWatch } from '../protocol/silence-watch.ts';
+import { ForeignAnswer } from './answers.ts';
 import { ChannelRoad } from './channel-road.ts';
 import type { ExecRoad } from './exec-road.ts';
 import { HttpRoad } from './http-road.ts';
 import { toLost } from './lost.ts';
 import type { PathTraits } from './path-traits.ts';
+import { RoadChoice } from './road-choice.ts';
 import { ResumePolicy, toDefaultGrace } from './resume-policy.ts';
 import type { Transport } from './transport.ts';
 
@@ -35,7 +37,8 @@ export class LastingRoad {
   readonly graceMs: number;
   readonly #options: LastingRoadOptions;
   readonly #resume: ResumePolicy;
-  readonly #traits: PathTraits = { refusesUpgrades: false, collectsBodies: undefined, refusedBodies: 0 };
+  readonly #choice = new RoadChoice();
+  readonly #traits: PathTraits = { collectsBodies: undefined, refusedBodies: 0, refusedRequests: 0 };
   readonly #closing = new AbortController();
   #current: ExecRoad | undefined;
   #hasConnected = false;
@@ -44,6 +47,10 @@ export class LastingRoad {
   /** The opening was sent on the road that is used now. */
   #isOpened = false;
   #isConnected = false;
+  /** On the road that is used now nothing has been heard for so long that over a network it would be cut. */
+  #isSilent = false;
+  /** An event was heard, on whatever road: there is such a server. */
+  #hasHeard = false;
   #leaving: Promise<void> | undefined;
 
   constructor(options: LastingRoadOptions) {
@@ -58,8 +65,9 @@ export class LastingRoad {
     return this.#current;
   }
 
+  /** The server answers there, as far as can be known. */
   get isConnected(): boolean {
-    return this.#isConnected;
+    return this.#isConnected && !this.#isSilent;
   }
 
   /** What the server is promised in each opening. On a Unix socket the kernel tells when a client has gone. */
@@ -78,13 +86,10 @@ export class LastingRoad {
       this.#isOpened = false;
       this.#isConnected = false;
       if (user.isOver()) return;
-      if (isOfUpgrade(failure)) {
-        this.#traits.refusesUpgrades = true;
-        continue;
-      }
+      if (isOfUpgrade(failure) && this.#choice.refuseUpgrades()) continue;
       if (this.#hasAsked && isOfStart(failure))
         throw toLost('it ended while its start was not answered', failure);
-      if (!this.#hasConnected || !isCut(failure) || this.#isServerGone() === true) throw failure;
+      if (!this.#hasConnected || !this.#isCut(failure) || this.#isServerGone() === true) throw failure;
       this.#hasAsked = true;
       if (await this.#resume.pause(this.#closing.signal)) continue;
       if (user.isOver()) return;
@@ -114,6 +119,7 @@ export class LastingRoad {
     const road = this.#open();
     this.#current = road;
     const silence = new SilenceWatch(CUT_MS, () => {
+      this.#isSilent = true;
       // A server that is known to live is slow, and would be no faster on another connection.
       if (this.#isServerGone() !== false) road.close();
     });
@@ -125,6 +131,7 @@ export class LastingRoad {
       await road.follow(user.toOpening(), {
         hear: () => {
           silence.hear();
+          this.#isSilent = false;
         },
         take: (event) => {
           this.#connect();
@@ -133,7 +140,7 @@ export class LastingRoad {
       });
       return new SbxError('server_unreachable', 'the stream ended');
     } catch (error) {
-      return error as Error;
+      return this.#isSilent && !user.isOver() ? toSilent(error) : (error as Error);
     } finally {
       silence.stop();
       clearInterval(heartbeat);
@@ -144,7 +151,10 @@ export class LastingRoad {
 
   #open(): ExecRoad {
     const { transport, id, client } = this.#options;
-    if (!this.#traits.refusesUpgrades) return new ChannelRoad(transport);
+    this.#isSilent = false;
+    if (this.#choice.next() === 'channel') return new ChannelRoad(transport);
+    // It may be another way than before.
+    if (this.#traits.collectsBodies === false) this.#traits.collectsBodies = undefined;
     return new HttpRoad({ transport, id, client, traits: this.#traits });
   }
 
@@ -152,7 +162,10 @@ export class LastingRoad {
   #connect(): void {
     if (this.#isConnected) return;
     this.#isConnected = true;
-    this.#resume.reset();
+    this.#hasHeard = true;
+    this.#choice.confirm();
+    // Where nothing but the stream passes, coming back is no progress.
+    if (this.#traits.refusedRequests === 0) this.#resume.reset();
   }
 
   #beginHeartbeat(road: ExecRoad, { written }: RoadUser): NodeJS.Timeout | undefined {
@@ -160,6 +173,15 @@ export class LastingRoad {
     return setInterval(() => {
       if (this.#isConnected) road.acknowledge({ ...written });
     }, HEARTBEAT_MS);
+  }
+
+  /**
+   * The way was cut, or nobody was at its end; everything else is the server's word. Where that had been heard before,
+   * what is said in its place is said while it is away.
+   */
+  #isCut(failure: Error): boolean {
+    if (this.#hasHeard && (failure instanceof ForeignAnswer || isOfUpgrade(failure))) return true;
+    return failure instanceof SbxError && failure.code === 'server_unreachable';
   }
 
   /** A daemon of this machine that has ended will not be back with this exec. Undefined: nobody here knows. */
@@ -177,7 +199,7 @@ function isOfStart(failure: Error): boolean {
   return failure instanceof SbxError && failure.code === 'exec_exists';
 }
 
-/** The way was cut, or nobody was at its end; everything else is the server's word. */
-function isCut(failure: Error): boolean {
-  return failure instanceof SbxError && failure.code === 'server_unreachable';
+function toSilent(cause: unknown): SbxError {
+  const why = `Nothing was heard of the server for ${CUT_MS / 1000} s`;
+  return new SbxError('server_unreachable', why, { cause });
 }

@@ -20,6 +20,8 @@ export interface StdinBodiesOptions {
 interface Body {
   readonly offset: number;
   readonly upload: Upload;
+  /** Resolves when it is answered, and so all before it. */
+  readonly answered: Promise<void>;
   /** End it when it is old, or when its head was not seen. */
   readonly timers: readonly NodeJS.Timeout[];
   bytes: number;
@@ -33,7 +35,7 @@ interface Body {
 export class StdinBodies {
   readonly #options: StdinBodiesOptions;
   #body: Body | undefined;
-  /** Resolves when the last body is answered, and so all before it; the next one does not wait for it. */
+  /** Resolves when the last body that has ended is answered; the next one does not wait for it. */
   #answered: Promise<void> = Promise.resolve();
   #unanswered = 0;
   #isStopped = false;
@@ -108,13 +110,13 @@ export class StdinBodies {
       traits.collectsBodies ??= true;
       if (traits.collectsBodies) this.#endBody();
     }, HEAD_MS);
-    const body: Body = { offset, upload, bytes: 0, timers: [endIfOld, endIfUnseen] };
-    this.#answered = upload.answer.then((answer) => {
+    const answered = upload.answer.then((answer) => {
       this.#takeAnswer(body, answer);
     });
-    this.#answered.catch((error: unknown) => {
+    answered.catch((error: unknown) => {
       this.#onBroken(error as Error);
     });
+    const body: Body = { offset, upload, answered, bytes: 0, timers: [endIfOld, endIfUnseen] };
     return body;
   }
 
@@ -124,6 +126,7 @@ export class StdinBodies {
     this.#body = undefined;
     for (const timer of body.timers) clearTimeout(timer);
     this.#unanswered += body.bytes;
+    this.#answered = body.answered;
     body.upload.end();
   }
 

@@ -57,6 +57,8 @@ export interface UpgradedConnection {
   write(pieces: readonly Buffer[]): boolean;
   /** Resolves when there is room again, or when the connection has gone. */
   drained(): Promise<void>;
+  /** Resolves when all that was written is on its way, or when the connection has gone. */
+  flushed(): Promise<void>;
 }
 
 /** A body that is sent piece by piece. */

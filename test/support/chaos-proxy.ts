@@ -27,6 +27,10 @@ export class ChaosProxy {
   /** Cuts of connections on which something had passed. */
   cuts = 0;
   connections = 0;
+  /** What is said, instead of the server, to who begins a connection so; nothing at all with ''. Undefined passes it on. */
+  answer: (first: string) => string | undefined = () => undefined;
+  /** How often that happened. */
+  answers = 0;
   /** What has cut which connection, in order. */
   readonly journal: string[] = [];
   readonly #options: ChaosProxyOptions;
@@ -126,6 +130,14 @@ export class ChaosProxy {
     ].join('\n');
   }
 
+  /** The proxy's own, or what a server says that knows no channels. */
+  #findAnswer(first: string): string | undefined {
+    const isRefused = this.#options.refusesUpgrades === true && first.startsWith(UPGRADE);
+    const answer = this.answer(first);
+    if (answer !== undefined) this.answers += 1;
+    return answer ?? (isRefused ? NO_SUCH_ROUTE : undefined);
+  }
+
   async #listen(where: { path: string } | { port: number; host: string }): Promise<Server> {
     const server = createServer({ allowHalfOpen: true }, (client) => {
       this.#join(client);
@@ -143,7 +155,7 @@ export class ChaosProxy {
   }
 
   #createOwner(number: number): LinkOwner {
-    const { seed, bytes, reads, maxCuts = 40, refusesUpgrades = false } = this.#options;
+    const { seed, bytes, reads, maxCuts = 40 } = this.#options;
     return {
       plan:
         seed === undefined
@@ -152,7 +164,7 @@ export class ChaosProxy {
       isRough: () => !this.#isStopped && this.cuts < maxCuts,
       thawed: () => this.#thawed,
       marks: () => [...this.#orders.keys()],
-      refuse: (first) => (refusesUpgrades ? refuseUpgrade(first) : undefined),
+      refuse: (first) => this.#findAnswer(first.toString('latin1')),
       onCut: (link, { mark, where }) => {
         if (link.isUsed) this.cuts += 1;
         this.journal.push(`connection ${number}: ${where}`);
@@ -165,11 +177,16 @@ export class ChaosProxy {
   }
 }
 
-/** What a server says that knows no channels. */
-function refuseUpgrade(first: Buffer): string | undefined {
-  if (!first.toString('latin1').startsWith(`GET ${routes.channel} `)) return undefined;
-  const error = { code: 'route_not_found', message: 'There is no such route', hint: '-' };
-  const body = JSON.stringify({ error });
-  const head = ['HTTP/1.1 404 Not Found', 'content-type: application/json', 'connection: close'];
+/** What begins a connection that is to be a channel. */
+export const UPGRADE = `GET ${routes.channel} `;
+
+const NO_SUCH_ROUTE = toAnswer(
+  '404 Not Found',
+  JSON.stringify({ error: { code: 'route_not_found', message: 'There is no such route', hint: '-' } }),
+);
+
+/** An answer behind which the connection is closed. */
+export function toAnswer(status: string, body: string): string {
+  const head = [`HTTP/1.1 ${status}`, 'content-type: application/json', 'connection: close'];
   return [...head, `content-length: ${body.length}`, '', body].join('\r\n');
 }

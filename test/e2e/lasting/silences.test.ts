@@ -62,4 +62,23 @@ describe.concurrent('a long time without a word', () => {
     expectEnd(await another.finish(), { status: 0, stdout: 'begun\n' });
     await own.close();
   });
+
+  it('with the own daemon, which does nothing: who goes on interrupting is let go of, with 125', async () => {
+    const own = await openHome();
+    const box = await own.createSandbox();
+    const { pid } = readDaemon(own);
+    const run = startStreaming(own, ['-n', box, '--', 'sh', '-c', 'echo begun; exec sleep 3600']);
+    expect(await run.stdout.line()).toBe('begun');
+    process.kill(pid, 'SIGSTOP');
+    const ended = run.finish();
+    const isOver = ended.then(() => true);
+    while (!(await Promise.race([isOver, sleep(300, false)]))) run.child.kill('SIGINT');
+    process.kill(pid, 'SIGCONT');
+    const { status, stderr } = await ended;
+    expect(status).toBe(125);
+    expect(stderr.toString()).toContain(
+      'sbx: session ended without exit event: three interrupts came while the server was out of reach\n',
+    );
+    await own.close();
+  });
 });

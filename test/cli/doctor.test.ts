@@ -2,11 +2,12 @@ import { existsSync, realpathSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readDaemonFile } from '../../src/state/daemon-file.ts';
 import { findProgram } from '../../src/drivers/oci/host-parts.ts';
+import { waitUntil } from '../support/guests.ts';
+import { makeHeldRuntime } from '../support/held-runtime.ts';
 import { findLeftovers, openHome, SBX, type Home } from '../support/home.ts';
 
 const PARTS = ['crun', 'runc', 'tini-static', 'tini', 'docker-init'].flatMap((name) => {
@@ -156,12 +157,18 @@ describe('sbx doctor where commands cannot run', () => {
 });
 
 describe('sbx doctor that is interrupted', () => {
+  const listProbes = async () => (await readdir(home.stateDir)).filter((name) => name.startsWith('probe-'));
+
   it('ends with the signal when it has removed what it tried', async () => {
     await home.run(['ls']);
-    const child = home.start(['doctor']);
-    while (!(await readdir(home.stateDir)).some((name) => name.startsWith('probe-'))) await sleep(5);
+    const runtime = await makeHeldRuntime(directory);
+    await execa('mkfifo', [runtime.hold]);
+    const child = home.start(['doctor'], { env: { ...home.env, SBX_RUNTIME: runtime.path } });
+    await waitUntil(runtime.isHeld);
+    expect(await listProbes()).toHaveLength(1);
     child.kill('SIGTERM');
+    await writeFile(runtime.hold, 'go on\n');
     expect(await child).toMatchObject({ exitCode: 143 });
-    expect((await readdir(home.stateDir)).filter((name) => name.startsWith('probe-'))).toEqual([]);
+    expect(await listProbes()).toEqual([]);
   });
 });

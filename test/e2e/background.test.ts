@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findExecs } from '../support/api.ts';
-import { findGuests, makeMark } from '../support/guests.ts';
+import { toWait } from '../support/detached.ts';
+import { findGuests, makeMark, waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
@@ -14,14 +15,14 @@ describe.each(MODES)('a process that a command leaves behind, $mode', ({ flags }
     const mark = makeMark();
     const { stdout, stderr, exitCode } = await run(`sh -c 'sleep 300; : ${mark}' & echo hi`);
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: 'hi\n', stderr: '', exitCode: 0 });
-    expect(findGuests(mark)).not.toEqual([]);
+    await waitUntil(() => findGuests(mark).length > 0);
     expect(await findExecs(home, mark)).toMatchObject([{ state: 'exited', drain_truncated: true }]);
   });
 
   it('lives on while it writes, for nobody is there to break its pipe', async () => {
     const mark = makeMark();
     const { stdout, exitCode } = await run(
-      `(while sleep .2; do echo log; echo x >> /tmp/${mark}; done) & echo started`,
+      `echo started; (while sleep .2; do echo log; echo x >> /tmp/${mark}; done) &`,
     );
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/^started\n(log\n)*$/);
@@ -34,13 +35,15 @@ describe.each(MODES)('a process that a command leaves behind, $mode', ({ flags }
   });
 
   it('is heard for a while after the command has ended', async () => {
-    const { stdout } = await run('(sleep 0.5; echo late) & echo early');
+    const late = '(while kill -0 $$ 2>/dev/null; do sleep .01; done; echo late)';
+    const { stdout } = await run(`${late} & echo early`);
     expect(stdout).toBe('early\nlate\n');
   });
 
   it('is no reason to wait when it has let go of the streams', async () => {
     const mark = makeMark();
-    const { stdout } = await run(`sh -c 'sleep 300; : ${mark}' >/dev/null 2>&1 & echo done`);
+    const lets = `sh -c 'touch /tmp/${mark}; sleep 300; : ${mark}' >/dev/null 2>&1`;
+    const { stdout } = await run(`${lets} & ${toWait(mark)}; echo done`);
     expect(stdout).toBe('done\n');
     expect(await findExecs(home, mark)).toMatchObject([{ state: 'exited', drain_truncated: false }]);
   });
@@ -55,7 +58,9 @@ it('lets what was started in one exec be seen, signalled and served by the next'
   const mark = makeMark();
   const start = `sleep 300.5 & echo $! > /tmp/${mark}`;
   await home.run(['exec', sandbox, 'sh', '-c', `(${start}) >/dev/null 2>&1`]);
-  const script = `pid=$(cat /tmp/${mark}); tr '\\0' ' ' < /proc/$pid/cmdline; kill $pid && while kill -0 $pid 2>/dev/null; do sleep .05; done`;
+  // The shell may not yet have become it.
+  const script = `pid=$(cat /tmp/${mark}); until grep -q '^sleep' /proc/$pid/cmdline; do sleep .05; done
+    tr '\\0' ' ' < /proc/$pid/cmdline; kill $pid && while kill -0 $pid 2>/dev/null; do sleep .05; done`;
   const { stdout, exitCode } = await home.run(['exec', sandbox, 'sh', '-c', script]);
   expect({ stdout, exitCode }).toEqual({ stdout: 'sleep 300.5 ', exitCode: 0 });
 });
@@ -86,7 +91,7 @@ it('is ended with its sandbox', async () => {
     '-c',
     `setsid sh -c 'trap "" HUP TERM; sleep 300; : ${mark}' >/dev/null 2>&1 &`,
   ]);
-  expect(findGuests(mark)).not.toEqual([]);
+  await waitUntil(() => findGuests(mark).length > 0);
   expect(await home.run(['rm', name])).toMatchObject({ exitCode: 0 });
   expect(findGuests(mark)).toEqual([]);
 });

@@ -9,6 +9,7 @@ import { toBuffer } from '../support/detached.ts';
 import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 import { COUNTER, expectSameBytes, toNumbers } from '../support/streaming.ts';
+import { runTimed } from '../support/timed.ts';
 
 const MIB = 1024 * 1024;
 
@@ -31,21 +32,22 @@ const IN_ORDER = 'out 1\nout 2\nout 3\nerr 1\nerr 2\nerr 3\n';
 
 describe('the output of a buffered exec', () => {
   it.each([
-    { how: 'exited with 0', script: INTERLEAVED, options: [], status: 0 },
-    { how: 'exited with 3', script: `${INTERLEAVED}; exit 3`, options: [], status: 3 },
-    { how: 'was killed', script: `${INTERLEAVED}; kill -9 $$`, options: [], status: 137 },
-    {
-      how: 'timed out',
-      script: `${INTERLEAVED}; exec sleep 1000`,
-      options: ['--timeout', '1s'],
-      status: 124,
-    },
-  ])('is stdout and then stderr, whole, where the command $how', async ({ script, options, status }) => {
-    const args = [...options, sandbox, 'sh', '-c', script];
-    expect(await runShell(home, 'sbx exec "$@" 2>&1', args)).toMatchObject({
+    { how: 'exited with 0', script: INTERLEAVED, status: 0 },
+    { how: 'exited with 3', script: `${INTERLEAVED}; exit 3`, status: 3 },
+    { how: 'was killed', script: `${INTERLEAVED}; kill -9 $$`, status: 137 },
+  ])('is stdout and then stderr, whole, where the command $how', async ({ script, status }) => {
+    expect(await runShell(home, 'sbx exec "$@" 2>&1', [sandbox, 'sh', '-c', script])).toMatchObject({
       stdout: IN_ORDER,
       exitCode: status,
     });
+  });
+
+  it('is stdout and then stderr, whole, where the command timed out', async () => {
+    const { result } = await runTimed({ home, sandbox }, ({ timeout, begun }) => {
+      const script = `${INTERLEAVED}; ${begun}; exec sleep 1000`;
+      return runShell(home, 'sbx exec "$@" 2>&1', ['--timeout', timeout, sandbox, 'sh', '-c', script]);
+    });
+    expect(result).toMatchObject({ stdout: IN_ORDER, exitCode: 124 });
   });
 
   it('is printed where a signal was forwarded to the command', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../support/byte-reader.ts';
 import { release, startDetachedShell, toBuffer, toWait } from '../support/detached.ts';
-import { makeMark, waitForGuestsToEnd } from '../support/guests.ts';
+import { makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 
@@ -11,10 +11,14 @@ const sandbox = useSandbox(home);
 const start = (...script: readonly [string, ...string[]]): Promise<string> =>
   startDetachedShell(home, sandbox, script);
 
+async function untilLogged(id: string, stdout: string): Promise<void> {
+  await waitUntil(async () => String((await home.run(['logs', id])).stdout) === stdout);
+}
+
 describe('a detached exec', () => {
   it('is followed, attached to, waited for and killed by others at once', async () => {
     const id = await start(
-      'exec 2>&-; echo ready; trap "echo got TERM; exit 9" TERM; while :; do sleep 0.05; done',
+      'exec 2>&-; trap "echo got TERM; exit 9" TERM; echo ready; while :; do sleep 0.05; done',
     );
     const logs = home.run(['logs', '-f', id]);
     const attached = home.run(['attach', '--from', 'start', id], { stdin: 'ignore' });
@@ -89,11 +93,14 @@ describe('a detached exec', () => {
 describe('sbx kill', () => {
   it('sends one signal with -s, and leaves it at that', async () => {
     const id = await start(
-      'n=0; trap "n=\\$((n+1))" HUP; echo ready; while [ $n -lt 2 ]; do sleep 0.05; done; exit 8',
+      'n=0; trap "n=\\$((n+1)); echo got \\$n" HUP; echo ready; while [ $n -lt 3 ]; do sleep 0.05; done; exit 8',
     );
-    for (const name of ['HUP', 'SIGHUP', '1']) {
-      await home.run(['kill', '-s', name, id]);
-      await home.run(['exec', sandbox, 'sleep', '0.2']);
+    let logged = 'ready\n';
+    await untilLogged(id, logged);
+    for (const [index, name] of ['HUP', 'SIGHUP', '1'].entries()) {
+      expect(await home.run(['kill', '-s', name, id])).toMatchObject({ stderr: '', exitCode: 0 });
+      logged += `got ${index + 1}\n`;
+      await untilLogged(id, logged);
     }
     expect(await home.run(['wait', id])).toMatchObject({ exitCode: 8 });
   });
@@ -101,6 +108,7 @@ describe('sbx kill', () => {
   it('kills what does not end on TERM', async () => {
     const mark = makeMark();
     const id = await start(`trap '' TERM; echo ready; while :; do sleep 0.05; done # ${mark}`);
+    await untilLogged(id, 'ready\n');
     expect(await home.run(['kill', '--kill-after', '100ms', id])).toMatchObject({ stderr: '', exitCode: 0 });
     expect(await home.run(['wait', id])).toMatchObject({ exitCode: 137 });
     await waitForGuestsToEnd(mark);

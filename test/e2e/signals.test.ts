@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../support/byte-reader.ts';
-import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
+import { toWait } from '../support/detached.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
 
@@ -59,7 +60,9 @@ describe.each(SIGNALS)('SIG$name sent to sbx', ({ name, number }) => {
 });
 
 it('reaches every process of the command: a shell that waits for its child is not held up', async () => {
-  const guest = await startGuest(`trap 'echo got TERM; exit 7' TERM; echo ready; sleep 1000`);
+  // Ready when the child is there that it waits for: a shell that is about to start one may lose a signal.
+  const child = `sh -c 'echo ready; exec sleep 1000'`;
+  const guest = await startGuest(`trap 'echo got TERM; exit 7' TERM; ${child}`);
   guest.child.kill('SIGTERM');
   expect(await guest.line()).toBe('got TERM');
   expect(await guest.child).toMatchObject({ exitCode: 7 });
@@ -67,11 +70,11 @@ it('reaches every process of the command: a shell that waits for its child is no
 
 it('forwards signals in buffered mode, and prints what the command said of them', async () => {
   const mark = makeMark();
-  const script = `trap 'echo got TERM; exit 7' TERM; ${IDLE} # ${mark}`;
-  const child = home.start(['exec', '-n', sandbox, 'sh', '-c', `touch /tmp/${mark}; ${script}`]);
+  const script = `trap 'echo got TERM; exit 7' TERM; touch /tmp/${mark}; ${IDLE}`;
+  const child = home.start(['exec', '-n', sandbox, 'sh', '-c', script]);
   const stdout = new ByteReader(child.stdout);
   child.stderr.resume();
-  await home.run(['exec', sandbox, 'sh', '-c', `until test -e /tmp/${mark}; do sleep 0.05; done; sleep 0.2`]);
+  await home.run(['exec', sandbox, 'sh', '-c', toWait(mark)]);
   child.kill('SIGTERM');
   expect((await stdout.rest()).toString()).toBe('got TERM\n');
   expect(await child).toMatchObject({ exitCode: 7 });
@@ -83,11 +86,18 @@ describe('interrupts', () => {
   it('kill a command that ignores them at the third within three seconds', async () => {
     const mark = makeMark();
     const guest = await startGuest(`${STUBBORN} # ${mark}`);
-    guest.child.kill('SIGINT');
-    expect(await guest.line()).toBe('got INT');
-    guest.child.kill('SIGINT');
-    expect(await guest.line()).toBe('got INT');
-    guest.child.kill('SIGINT');
+    const sent: number[] = [];
+    const interrupt = (): Promise<string> => {
+      sent.push(performance.now());
+      guest.child.kill('SIGINT');
+      return guest.line();
+    };
+    // On a busy machine three may take longer than that: then the third is one like the others, and there is a fourth.
+    for (let line = await interrupt(); line !== ''; line = await interrupt()) {
+      expect(line).toBe('got INT');
+      expect(performance.now() - (sent.at(-3) ?? -Infinity)).toBeGreaterThan(3_000);
+    }
+    expect(sent.length).toBeGreaterThanOrEqual(3);
     expect(await guest.child).toMatchObject({ exitCode: 137 });
     expect(await guest.errors()).toMatch(/^sbx: killing .*three interrupts$/m);
     expect(findGuests(mark)).toEqual([]);
@@ -139,16 +149,29 @@ describe('a signal that was ignored when sbx started', () => {
 });
 
 describe('SIGKILL of sbx', () => {
-  it('hangs up on the command, terminates it, and kills it after --kill-after', async () => {
+  it('hangs up on the command, and terminates it', async () => {
     const mark = makeMark();
     const guest = await startGuest(
       `trap 'echo HUP >> /tmp/${mark}' HUP; trap 'echo TERM >> /tmp/${mark}' TERM; echo ready; ${IDLE}`,
-      ['--kill-after', '500ms'],
+      ['--kill-after', '5m'],
     );
     guest.child.kill('SIGKILL');
+    await waitUntil(async () => {
+      const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
+      return String(stdout) === 'HUP\nTERM\n';
+    });
+    await home.run(['exec', sandbox, 'pkill', '-KILL', '-f', mark]);
     await waitForGuestsToEnd(mark);
-    const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
-    expect(stdout).toBe('HUP\nTERM\n');
+  });
+
+  it('kills a command that ignores that, after --kill-after', async () => {
+    const mark = makeMark();
+    const guest = await startGuest(`trap '' HUP TERM; echo ready; ${IDLE} # ${mark}`, [
+      '--kill-after',
+      '500ms',
+    ]);
+    guest.child.kill('SIGKILL');
+    await waitForGuestsToEnd(mark);
   });
 
   it('ends a command that does nothing about it', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { findExecs } from '../support/api.ts';
 import { useHome, useSandbox } from '../support/home.ts';
 import { MODES } from '../support/shell.ts';
+import { runTimed } from '../support/timed.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home);
@@ -118,26 +119,32 @@ describe.each(MODES)('the status of a command, $mode', ({ flags }) => {
 describe.each(MODES)('--timeout, $mode', ({ flags }) => {
   const run = (script: string, ...options: string[]) =>
     home.run(['exec', ...flags, ...options, sandbox, 'sh', '-c', script]);
+  /** The last words of the script are the mark of the run. */
+  const time = (toScript: (begun: string) => string, ...options: string[]) =>
+    runTimed({ home, sandbox }, ({ timeout, mark, begun }) =>
+      run(`${toScript(begun)} # ${mark}`, '--timeout', timeout, ...options),
+    );
 
   it('is 124, with what was printed before', async () => {
-    const mark = `mark-timeout-${flags.length}`;
-    const result = await run(`echo out; echo err >&2; sleep 1000 # ${mark}`, '--timeout', '1s');
+    const { result, mark } = await time((begun) => `echo out; echo err >&2; ${begun}; sleep 1000`);
     expect(result).toMatchObject({ stdout: 'out\n', stderr: 'err\n', exitCode: 124 });
     expect(await findExecs(home, mark)).toMatchObject([{ exit: { signal: 'TERM' }, reason: 'timeout' }]);
   });
 
   it('is 124 for a child that ignores TERM, which is killed', async () => {
-    const mark = `mark-ignores-${flags.length}`;
-    const script = `trap '' TERM; echo out; while :; do sleep 1; done # ${mark}`;
-    const result = await run(script, '--timeout', '1s', '--kill-after', '300ms');
+    const { result, mark } = await time(
+      (begun) => `trap '' TERM; echo out; ${begun}; while :; do sleep 1; done`,
+      '--kill-after',
+      '300ms',
+    );
     expect(result).toMatchObject({ stdout: 'out\n', stderr: '', exitCode: 124 });
     expect(await findExecs(home, mark)).toMatchObject([{ exit: { signal: 'KILL' }, reason: 'timeout' }]);
   });
 
   it('is 124 for a child that takes TERM and exits 0', async () => {
-    const mark = `mark-takes-${flags.length}`;
-    const script = `trap 'echo bye; exit 0' TERM; echo out; while :; do sleep 0.1; done # ${mark}`;
-    const result = await run(script, '--timeout', '1s');
+    const { result, mark } = await time(
+      (begun) => `trap 'echo bye; exit 0' TERM; echo out; ${begun}; while :; do sleep 0.1; done`,
+    );
     expect(result).toMatchObject({ stdout: 'out\nbye\n', exitCode: 124 });
     expect(await findExecs(home, mark)).toMatchObject([{ exit: { code: 0 }, reason: 'timeout' }]);
   });

@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hasEnded } from '../../src/posix/process-end.ts';
+import { readProcessStat } from '../../src/posix/process-stat.ts';
 import { readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findCaller } from '../support/caller.ts';
-import { findGuests, makeMark, waitForGuestsToEnd } from '../support/guests.ts';
+import { countSockets } from '../support/daemons.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { findLeftovers, openHome, type Home } from '../support/home.ts';
 import { createPlainUser, removePlainUser, toUserName } from '../support/plain-user.ts';
 
@@ -31,7 +34,7 @@ describe.each([{ subordinateIds: true }, { subordinateIds: false }])(
       const names = [filled, empty];
       await home.run(['exec', filled, 'sh', '-c', 'echo kept > /workspace/file; echo > /usr/bin/own']);
       const [first, holder] = [readDaemon(home).pid, readHolder()];
-      process.kill(first, 'SIGKILL');
+      await killDaemon(home);
 
       const list = await home.run(['ls', '-q']);
       expect((list.stdout as unknown as string).split('\n').filter(Boolean).sort()).toEqual(names.sort());
@@ -47,20 +50,20 @@ describe.each([{ subordinateIds: true }, { subordinateIds: false }])(
     it('takes its commands with it', async () => {
       const sandbox = await home.createSandbox();
       const mark = makeMark();
-      const script = `setsid sleep 1000 & echo ${mark}; exec sleep 1000`;
+      const script = `setsid sleep 1000 & echo ${mark}; sleep 1000; : ${mark}`;
       const child = home.start(['exec', '--stream', '-n', sandbox, 'sh', '-c', script], { stdin: 'ignore' });
       const stdout = new ByteReader(child.stdout);
       child.stderr.resume();
       expect(await stdout.line()).toBe(mark);
-      process.kill(readDaemon(home).pid, 'SIGKILL');
+      expect(findGuests(mark)).not.toEqual([]);
+      await killDaemon(home);
       expect(await child).toMatchObject({ exitCode: 125 });
       await waitForGuestsToEnd(mark);
-      expect(findGuests(mark)).toEqual([]);
     });
 
     it('is followed by one that leaves nothing, when it stops with no sandbox', async () => {
       const sandbox = await home.createSandbox();
-      process.kill(readDaemon(home).pid, 'SIGKILL');
+      await killDaemon(home);
       await home.run(['rm', sandbox]);
       await home.run(['daemon', 'stop']);
       expect(findLeftovers(home.stateDir)).toEqual([]);
@@ -68,9 +71,10 @@ describe.each([{ subordinateIds: true }, { subordinateIds: false }])(
 
     it('loses its sandboxes with their namespaces, and the next says so and removes them', async () => {
       const sandbox = await home.createSandbox();
-      const holder = readHolder();
-      for (const pid of [readDaemon(home).pid, ...findSandboxInits(home), holder])
-        process.kill(pid, 'SIGKILL');
+      const others = [...findSandboxInits(home), readHolder()].map((pid) => readProcessStat(pid)!);
+      await killDaemon(home);
+      for (const { pid } of others) process.kill(pid, 'SIGKILL');
+      await waitUntil(() => others.every(hasEnded));
       const result = await home.run(['exec', sandbox, 'true']);
       expect(result).toMatchObject({ exitCode: 125, stdout: '' });
       expect(result.stderr).toContain(`Cannot exec in "${sandbox}": the sandbox is stopped`);
@@ -78,6 +82,13 @@ describe.each([{ subordinateIds: true }, { subordinateIds: false }])(
     });
   },
 );
+
+/** Whoever comes then finds none, and not one that is about to go. */
+async function killDaemon(home: Home): Promise<void> {
+  const { pid, socket } = readDaemon(home);
+  process.kill(pid, 'SIGKILL');
+  await waitUntil(() => countSockets(socket) === 0);
+}
 
 function findSandboxInits({ stateDir }: Home): number[] {
   const ids = readdirSync(`${stateDir}/sandboxes`);

@@ -107,6 +107,8 @@ describe('of two users, the one', () => {
       const stdout = new ByteReader(child.stdout);
       child.stderr.resume();
       expect(await stdout.line()).toBe('ready');
+      // For a moment it has no words, while it becomes the next program.
+      await waitUntil(() => findGuests(mark).length > 0);
       const daemon = readDaemon(ann).pid;
       const pids = [...findGuests(mark), daemon];
       expect(pids.length).toBeGreaterThan(1);

@@ -85,6 +85,8 @@ export class ChildReaper {
   /** Waits a moment for commands that have just been killed. */
   async close(): Promise<void> {
     await Promise.race([Promise.allSettled(this.#commands), delay(PATIENCE_MS, undefined, { ref: false })]);
+    // A process that was itself held up meets its timer before the signal of a child.
+    this.#reapAll();
     clearInterval(this.#hold);
     process.off('SIGCHLD', this.#onSignal);
     // Who reaps no more must not gather orphans.

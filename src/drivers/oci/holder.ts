@@ -5,11 +5,15 @@ import {
   isInMountNamespaceOf,
   joinMountNamespace,
 } from '../../posix/mount-namespace.ts';
+import { hasEnded, waitForEnd, type KnownProcess } from '../../posix/process-end.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { hideUnified } from './hybrid-cgroups.ts';
 import { moveLayersToMemory } from './memory-layers.ts';
 import { HOST_PATH } from './runtime.ts';
 import type { StateLayout } from './state-layout.ts';
+
+/** Of a process that only sleeps, and was killed: nothing but the kernel is waited for. */
+const END_LIMIT_MS = 5000;
 
 /**
  * Moves this process into the mount namespace that all daemons of one state directory share. It belongs to a *holder*,
@@ -32,10 +36,13 @@ export function joinHolder(layout: StateLayout, log: (line: string) => void): vo
   if (holder === undefined) startHolder(layout);
 }
 
-/** Ends the holder; for a moment when there is nothing left that needs it. */
-export function endHolder(layout: StateLayout): void {
-  const holder = findHolder(layout);
-  if (holder !== undefined) process.kill(holder, 'SIGKILL');
+/** Ends the holder; for a moment when there is nothing left that needs it. It has gone when the promise resolves. */
+export async function endHolder(layout: StateLayout): Promise<void> {
+  const holder = findRecorded(layout);
+  if (holder !== undefined) {
+    process.kill(holder.pid, 'SIGKILL');
+    await waitForEnd(holder, END_LIMIT_MS);
+  }
   rmSync(layout.holderRecord, { force: true });
 }
 
@@ -73,13 +80,13 @@ export function recordHolder(layout: StateLayout, holder: ChildProcess): number 
 
 /** The recorded holder, if it is still that process: its number alone may have gone to another. */
 export function findHolder(layout: StateLayout): number | undefined {
+  return findRecorded(layout)?.pid;
+}
+
+function findRecorded(layout: StateLayout): KnownProcess | undefined {
   try {
-    const record = JSON.parse(readFileSync(layout.holderRecord, 'utf8')) as {
-      pid: number;
-      startTime: string;
-    };
-    const stat = readProcessStat(record.pid);
-    return stat?.startTime === record.startTime && stat.state !== 'Z' ? record.pid : undefined;
+    const record = JSON.parse(readFileSync(layout.holderRecord, 'utf8')) as KnownProcess;
+    return hasEnded(record) ? undefined : record;
   } catch {
     return undefined;
   }

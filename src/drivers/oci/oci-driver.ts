@@ -94,7 +94,7 @@ export class OciDriver implements Driver {
 
   async close(): Promise<void> {
     await this.abandon();
-    if (!hasSandboxes(this.#layout)) endHolder(this.#layout);
+    if (!hasSandboxes(this.#layout)) await endHolder(this.#layout);
   }
 
   /** As `close`, but what outlives a driver stays, for the next one. */

@@ -40,7 +40,7 @@ async function open({ stateDir, runtime, log }: OciDriverOptions): Promise<Drive
   try {
     return await chooseDriver(runtime, { layout, init, log });
   } catch (error) {
-    if (!hasSandboxes(layout)) endHolder(layout);
+    if (!hasSandboxes(layout)) await endHolder(layout);
     throw error;
   }
 }

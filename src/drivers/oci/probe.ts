@@ -49,7 +49,7 @@ export async function probeRuntimes(options: OciDriverOptions): Promise<ProbeRep
       runtimes.push(await probe(candidate, { layout, init, log: options.log }));
     }
   } finally {
-    endHolder(layout);
+    await endHolder(layout);
     // What is mounted there would keep it from being deleted.
     unmount(layout.layers);
     rmSync(stateDir, { recursive: true, force: true });

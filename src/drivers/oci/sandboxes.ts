@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SbxError } from '../../protocol/errors.ts';
+import { waitForEnd, type KnownProcess } from '../../posix/process-end.ts';
+import { readProcessStat } from '../../posix/process-stat.ts';
 import type { SandboxSpec } from '../driver.ts';
 import { withGuestUmask } from './guest-umask.ts';
 import { removeLeftCgroup } from './cgroups.ts';
@@ -10,7 +12,7 @@ import { toBundle, toCgroupName, type HostParts } from './bundle.ts';
 import type { ChildReaper } from './child-reaper.ts';
 import { deleteTrees } from './delete-trees.ts';
 import { toDiskError } from './disk-full.ts';
-import { readPidNamespace } from './pid-namespace.ts';
+import { listRunning, readPidNamespace } from './pid-namespace.ts';
 import { createRootTree, type BaseLayers } from './root-tree.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
 import { OciRuntime } from './runtime.ts';
@@ -20,8 +22,15 @@ import type { StateLayout } from './state-layout.ts';
 const DELETE_TRIES = 5;
 const DELETE_PAUSE_MS = 500;
 
+/** A sandbox that its runtime has killed may take as long to end as runc itself waits. */
+const END_TRIES = 10;
+const END_WAIT_MS = 1000;
+
 /** In a sandbox's directory: the path of the runtime that made it. */
 const RUNTIME_FILE = 'runtime';
+
+/** In a sandbox's directory: its init, as a process that is known for good. */
+const INIT_FILE = 'init.json';
 
 interface Options {
   readonly layout: StateLayout;
@@ -64,7 +73,9 @@ export class Sandboxes {
   /** Ends its init, and the kernel with it everything inside; then deletes its files. */
   async remove(id: string): Promise<void> {
     this.#facts.delete(id);
+    const init = recallInit(join(this.#options.layout.sandboxes, id));
     await this.#delete(id);
+    if (init !== undefined) await requireEnd(init);
     this.#removeCgroups(toCgroupName(id));
     await this.#deleteFiles(id);
   }
@@ -154,6 +165,7 @@ export class Sandboxes {
       pidFile,
       spec.id,
     ]);
+    recordInit(dir);
     const words = readRuntimeErrors(log);
     if (status !== 0 || words !== '') {
       throw new SbxError(
@@ -168,6 +180,37 @@ export class Sandboxes {
 
 function readInitPid(dir: string): number {
   return Number.parseInt(readFileSync(join(dir, 'init.pid'), 'utf8'), 10);
+}
+
+/** For its removal, before which its number may go to another process. Nothing where the runtime has started none. */
+function recordInit(dir: string): void {
+  if (!existsSync(join(dir, 'init.pid'))) return;
+  const stat = readProcessStat(readInitPid(dir));
+  if (stat === undefined) return;
+  const { pid, startTime } = stat;
+  writeFileSync(join(dir, INIT_FILE), JSON.stringify({ pid, startTime }));
+}
+
+/** Undefined also for a record that a full disk has cut off. */
+function recallInit(dir: string): KnownProcess | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dir, INIT_FILE), 'utf8')) as KnownProcess;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Without a cgroup crun kills the init, and waits for nothing. An init ends after all others in its namespace. They may
+ * have ended and wait to be reaped by a pid 1 of this machine that reaps nothing: then it does not end, nor matter.
+ */
+async function requireEnd(init: KnownProcess): Promise<void> {
+  const namespace = readPidNamespace(init.pid);
+  for (let tries = END_TRIES; !(await waitForEnd(init, END_WAIT_MS)); tries--) {
+    if (namespace === undefined || listRunning(namespace).every((pid) => pid === init.pid)) return;
+    if (tries === 0)
+      throw new SbxError('runtime_failed', 'Cannot remove the sandbox: its processes do not end');
+  }
 }
 
 async function isKnown(runtime: OciRuntime, id: string): Promise<boolean> {

@@ -34,7 +34,8 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
     });
 
     it('while a background process holds its stdout, which is then read on', async () => {
-      const exec = await bed.start(web, ['sh', '-c', '(sleep 0.3; echo late) & echo early']);
+      const script = '(while kill -0 $$ 2>/dev/null; do sleep 0.01; done; echo late) & echo early';
+      const exec = await bed.start(web, ['sh', '-c', script]);
       const output = gather(exec.stdout);
       void gather(exec.stderr);
       expect(await exec.ended).toEqual({ code: 0 });
@@ -154,7 +155,8 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
       expect(exec.signal('TERM')).toBe(true);
       expect(await exec.ended).toEqual({ code: 7 });
       expect(exec.signal('TERM')).toBe(false);
-      expect((await sh('pgrep -f "^sleep 60"')).stdout).toBe('');
+      // No event tells of the other's end.
+      await waitUntil(async () => (await sh('pgrep -f "^sleep 60"')).stdout === '');
     });
 
     it('with its background jobs, when it is killed', async () => {
@@ -163,7 +165,7 @@ describe.each(RUNTIMES)('a command under %s', (runtime) => {
       await waitForOutput(exec.stdout, 'ready');
       exec.kill();
       expect(await exec.ended).toEqual({ signal: 'KILL' });
-      expect((await sh('pgrep -f "^sleep 61"')).stdout).toBe('');
+      await waitUntil(async () => (await sh('pgrep -f "^sleep 61"')).stdout === '');
     });
 
     it('by the kernel for lack of memory, which is told apart', async () => {

@@ -1,7 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -118,6 +127,36 @@ describe.each(RUNTIMES)('a driver for %s that is closed', (runtime) => {
     await next.removeSandbox(web);
     await next.close();
     expect(existsSync(join(bed.stateDir, 'holder.json'))).toBe(false);
+    rmSync(bed.stateDir, { recursive: true });
+  });
+});
+
+describe.each(RUNTIMES)('a sandbox that is removed under %s', (runtime) => {
+  it('has ended also where the runtime does not wait for that', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sbx-oci-'));
+    const path = join(directory, runtime);
+    // As crun without a cgroup, which kills the init and is done; only later.
+    const late = `*" delete "*) (sleep 0.5; exec ${runtime} "$@") >/dev/null 2>&1 & exit 0`;
+    const lines = ['#!/bin/sh', `case "$*" in ${late} ;; esac`, `exec ${runtime} "$@"`];
+    writeFileSync(path, lines.join('\n'), { mode: 0o755 });
+    const bed = await openTestBed(path);
+    const web = await bed.createSandbox();
+    const init = Number(readFileSync(join(bed.stateDir, 'sandboxes', web, 'init.pid'), 'utf8'));
+    expect(isGone(init)).toBe(false);
+    await bed.driver.removeSandbox(web);
+    expect(isGone(init)).toBe(true);
+    await waitUntil(() => !readdirSync(join(bed.stateDir, 'run')).includes(web));
+    await bed.close();
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe('a driver that is closed and has no sandbox', () => {
+  it('leaves no holder', async () => {
+    const bed = await openTestBed(RUNTIMES[0]!);
+    const holder = holderOf(bed.stateDir);
+    await bed.driver.close();
+    expect(isGone(holder)).toBe(true);
     rmSync(bed.stateDir, { recursive: true });
   });
 });

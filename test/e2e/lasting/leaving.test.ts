@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { chown, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import { findExecs, readDaemon } from '../../support/api.ts';
 import { CALLER, makeDirectory } from '../../support/caller.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
+import { makeHeldRuntime } from '../../support/held-runtime.ts';
 import { openHome, useHome, useSandbox, type Home } from '../../support/home.ts';
 import { runShell } from '../../support/shell.ts';
 import { toVia } from '../../support/via.ts';
@@ -67,14 +67,6 @@ const ROADS = [
   { road: 'on a channel', refusesUpgrades: false },
   { road: 'over plain HTTP', refusesUpgrades: true },
 ];
-
-/** A runtime that makes no sandbox while `hold`, a fifo, is there, until something is written to that. */
-async function makeHeldRuntime(directory: string) {
-  const [path, hold] = [join(directory, 'runtime'), join(directory, 'hold')];
-  const wait = `*" run "*) if [ -p ${hold} ]; then touch $0.held; read -r _ < ${hold}; fi`;
-  await writeFile(path, `#!/bin/sh\ncase "$*" in ${wait} ;; esac\nexec crun "$@"\n`, { mode: 0o755 });
-  return { path, hold, isHeld: () => existsSync(`${path}.held`) };
-}
 
 it.each(ROADS)(
   'a command whose client was ended while its sandbox was made is not waited with, $road',

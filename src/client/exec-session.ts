@@ -39,10 +39,8 @@ export class ExecSession {
   /** Which server has the exec. */
   #instance: string | undefined;
   #isOwner: boolean;
-  /** On this road stdin waits for the server to say how far it was accepted. */
-  #awaitsStdinState = false;
-  /** Stdin was sent from here, and by nobody else since. */
-  #hasFed = false;
+  /** On this road stdin waits for the server to say how far it was accepted; `fed` as in the event before. */
+  #awaited: Pick<AttachedEvent, 'fed'> | undefined;
   /** Where output begins is known. */
   #hasOffsets: boolean;
   #isClosed = false;
@@ -172,7 +170,6 @@ export class ExecSession {
         break;
       case 'taken':
         this.#isOwner = false;
-        this.#hasFed = false;
         this.#stdin?.rest();
         break;
       case 'stdout':
@@ -217,15 +214,15 @@ export class ExecSession {
     if (isFirst && 'start' in this.#options.opening) void this.#sendStdin();
   }
 
-  #takeAttached({ from, owner, signals }: AttachedEvent): void {
+  #takeAttached({ from, owner, signals, fed }: AttachedEvent): void {
     if (!this.#hasOffsets) {
       this.#output.beginAt(from);
       Object.assign(this.#acknowledged, from);
     }
     this.#hasOffsets = true;
     this.#isOwner = owner;
-    this.#hasFed &&= owner;
-    this.#awaitsStdinState = owner;
+    this.#awaited = owner ? { ...(fed !== undefined && { fed }) } : undefined;
+    if (!owner) this.#stdin?.rest();
     // What was said on a road that was cut may not have arrived.
     this.#acknowledge();
     this.#signals = this.#signals.filter(({ number = 0 }) => number > signals);
@@ -234,11 +231,13 @@ export class ExecSession {
   }
 
   #takeStdin({ accepted, closed }: StdinEvent): void {
-    if (this.#hasFed) this.#stdin?.accept(accepted);
-    else this.#stdin?.continueFrom(accepted);
+    const awaited = this.#awaited;
+    this.#awaited = undefined;
+    // What others feed is counted when it is our turn again.
+    if (awaited !== undefined) this.#stdin?.continueFrom(accepted, awaited.fed);
+    else if (this.#isOwner) this.#stdin?.accept(accepted);
     if (closed) this.#stdin?.stop();
-    else if (this.#awaitsStdinState) void this.#sendStdin();
-    this.#awaitsStdinState = false;
+    else if (awaited !== undefined) void this.#sendStdin();
   }
 
   #acknowledge(): void {
@@ -254,7 +253,6 @@ export class ExecSession {
   async #sendStdin(): Promise<void> {
     const { current } = this.#road;
     if (this.#stdin === undefined || current === undefined) return;
-    this.#hasFed = true;
     try {
       await current.sendStdin(this.#stdin.open());
     } catch (error) {

@@ -30,6 +30,11 @@ export interface AttachedEvent {
   readonly written: StreamBytes;
   /** The number of this client's last signal that was taken. */
   readonly signals: number;
+  /**
+   * The offset up to which stdin came from this client, where it was the owner client and another has become it since:
+   * what is accepted beyond that came from others. Missing as soon as this client has sent more, and after the end.
+   */
+  readonly fed?: number;
 }
 
 /** The command runs. `time` in milliseconds since the epoch. */
@@ -149,6 +154,7 @@ const PARSERS: Readonly<Record<string, (fields: Fields) => Exclude<ExecEvent, Ou
     from: streamBytesOf(fields['from']),
     written: streamBytesOf(fields['written']),
     signals: countOf(fields, 'signals'),
+    ...(fields['fed'] !== undefined && { fed: countOf(fields, 'fed') }),
   }),
   taken: () => ({ type: 'taken' }),
   started: (fields) => ({

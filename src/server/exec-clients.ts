@@ -13,6 +13,7 @@ import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
 import { requireShown, resolveFrom } from './log/read-from.ts';
 import { SignalNumbers } from './signal-numbers.ts';
+import { StdinTurns } from './stdin-turns.ts';
 
 export interface ExecClientsOptions {
   readonly request: StartExecRequest;
@@ -35,6 +36,7 @@ export class ExecClients {
   readonly #options: ExecClientsOptions;
   readonly #stdin: ExecStdin;
   readonly #signals = new SignalNumbers();
+  readonly #turns = new StdinTurns();
 
   constructor(options: ExecClientsOptions) {
     this.#options = options;
@@ -87,6 +89,7 @@ export class ExecClients {
     const from = await resolveFrom(this.journal, request.from ?? 'now');
     const isOwner = this.#makeOwner(request, from);
     const reader = this.readers.add({ client, window, from, heartbeatMs, hasOutput, isOwner }, open);
+    const fed = this.#options.terminal() === undefined ? this.#turns.fedBy(client) : undefined;
     reader.send({
       type: 'attached',
       exec: request.id,
@@ -95,6 +98,7 @@ export class ExecClients {
       from,
       written: this.journal.visible,
       signals: this.#signals.lastOf(client),
+      ...(fed !== undefined && { fed }),
     });
     const started = this.#options.started();
     if (started !== undefined) reader.send(started);
@@ -128,7 +132,10 @@ export class ExecClients {
 
   /** The stdin, for its owner client. @throws SbxError `stdin_owned` */
   stdinOf(client: string | undefined): ExecStdin {
-    if (this.isOwnedBy(client)) return this.#stdin;
+    if (this.isOwnedBy(client)) {
+      this.#turns.feed(client, this.#stdin.answer.accepted);
+      return this.#stdin;
+    }
     throw new SbxError(
       'stdin_owned',
       `Cannot feed stdin of exec ${this.#options.request.id}: another client owns it`,
@@ -176,6 +183,7 @@ export class ExecClients {
   }
 
   #setOwner(client: string | undefined, graceMs = RECONNECT_GRACE_MS): void {
+    this.#turns.begin(client, this.#stdin.answer.accepted);
     this.readers.setOwner({ client, graceMs });
   }
 }

@@ -35,6 +35,8 @@ export class ExecSession {
   /** Signals of this session that the server is not known to have taken, and how many there were. */
   #signals: SignalRequest[] = [];
   #signalCount = 0;
+  /** On this road it is known which signals the server has: before that a later one could overtake an earlier one. */
+  #knowsSignals = false;
   readonly #closedStreams = new Set<OutputStream>();
   /** Which server has the exec. */
   #instance: string | undefined;
@@ -102,7 +104,7 @@ export class ExecSession {
     this.#signalCount += 1;
     const request = { signal, number: this.#signalCount };
     this.#signals.push(request);
-    this.#road.current?.signal(request);
+    if (this.#knowsSignals) this.#road.current?.signal(request);
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
@@ -140,6 +142,7 @@ export class ExecSession {
 
   /** What opens the next connection: the start until the server is known to have it, then the way back. */
   #toOpening(): OpeningRequest {
+    this.#knowsSignals = false;
     const { opening, stdin, client } = this.#options;
     const own = { client, window: WINDOW, ...this.#road.promises };
     // Where the beginning is not known yet, it is asked for again.
@@ -211,7 +214,9 @@ export class ExecSession {
     const isFirst = this.#instance === undefined;
     this.#instance = instance;
     if (isFirst) this.#options.onAccepted?.();
-    if (isFirst && 'start' in this.#options.opening) void this.#sendStdin();
+    if (!isFirst || 'attach' in this.#options.opening) return;
+    this.#knowsSignals = true;
+    void this.#sendStdin();
   }
 
   #takeAttached({ from, owner, signals, fed }: AttachedEvent): void {
@@ -225,6 +230,7 @@ export class ExecSession {
     if (!owner) this.#stdin?.rest();
     // What was said on a road that was cut may not have arrived.
     this.#acknowledge();
+    this.#knowsSignals = true;
     this.#signals = this.#signals.filter(({ number = 0 }) => number > signals);
     for (const request of this.#signals) this.#road.current?.signal(request);
     for (const stream of this.#closedStreams) this.#road.current?.closeStream(stream);

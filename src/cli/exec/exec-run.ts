@@ -3,7 +3,7 @@ import { ExecSession } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
 import type { Gap } from '../../client/output-lane.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
-import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
+import type { AttachedEvent, ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
@@ -68,6 +68,7 @@ class ExecRun {
   readonly #early: ((session: ExecSession) => void)[] = [];
   /** The exec is another's: what happens to us is nothing to it. */
   #isWatching: boolean;
+  #hasAttached = false;
   readonly #over = new AbortController();
   /** What ended the run from our side. */
   #ownEnd: ExecEnd | undefined;
@@ -176,14 +177,28 @@ class ExecRun {
   }
 
   #take(event: ExecEvent): void {
-    if (event.type === 'attached') {
-      if (!event.owner && this.#isWatching) this.#plan.onWatching?.();
-      this.#isWatching = !event.owner;
-    } else if (event.type === 'taken') {
-      this.#isWatching = true;
-      this.#say('another client has taken the exec over: watching from here on');
+    if (event.type === 'taken') this.#lose();
+    else {
+      this.#form.output.take(event);
+      if (event.type === 'attached') this.#takeAttached(event);
     }
-    this.#form.output.take(event);
+  }
+
+  /** Each connection begins with it. */
+  #takeAttached({ owner, fed }: AttachedEvent): void {
+    const wasOwner = !this.#isWatching;
+    if (!owner && !wasOwner && !this.#hasAttached) this.#plan.onWatching?.();
+    this.#hasAttached = true;
+    this.#isWatching = !owner;
+    // Another came while we were cut off. Of an exec that has ended nobody is the owner.
+    if (wasOwner && !owner && fed !== undefined) this.#lose();
+  }
+
+  /** The exec is another's from here on. */
+  #lose(): void {
+    this.#isWatching = true;
+    this.#say('another client has taken the exec over: watching from here on');
+    this.#form.output.take({ type: 'taken' });
   }
 
   /** Who started the exec misses nothing, or says so. */
@@ -220,7 +235,7 @@ class ExecRun {
   }
 
   #abort(name: SignalName): void {
-    this.#endWith({ abortedBy: name });
+    this.#endWith({ abortedBy: name, wasWatching: this.#isWatching });
   }
 
   #endWith(end: ExecEnd): void {

@@ -113,13 +113,19 @@ export class ExecSession {
     this.#road.current?.closeStream(stream);
   }
 
-  /** Lets go of connections and of stdin; an exec that has not ended loses its client. */
+  /** Lets go of connections and of stdin; an exec that has not ended loses its client, and ends if this has started it. */
   close(): void {
+    const hasEnd = this.#terminal !== undefined && !(this.#terminal instanceof Error);
+    if (!this.#isClosed && !hasEnd) void this.#road.leave();
+    this.drop();
+  }
+
+  /** As `close`, but the exec is to find that its client was cut off, and goes on where it is to be kept. */
+  drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stdin?.stop();
     this.#output.hurry();
-    if (this.#terminal === undefined || this.#terminal instanceof Error) void this.#road.leave();
     this.#road.close();
   }
 
@@ -274,10 +280,11 @@ export class ExecSession {
     this.#output.hurry();
   }
 
-  /** We cannot go on: the server loses its client, and ends the exec. */
+  /** We cannot go on. What was lost on the way is no reason to end an exec that is to be kept. */
   #fail(error: Error): void {
     this.#end(error);
-    this.close();
+    if (error instanceof SbxError && error.code === 'session_lost') this.drop();
+    else this.close();
   }
 }
 

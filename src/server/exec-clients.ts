@@ -24,6 +24,8 @@ export interface ExecClientsOptions {
   started(): StartedEvent | undefined;
   /** There may be room again for what the command writes. */
   onRoom(): void;
+  /** The client that started the exec, and owns it, gives it up; that it has gone is told after it. */
+  onGivenUp(): void;
   /** The owner client will not come back, or has not come back in time. */
   onOwnerGone(): void;
   log(line: string): void;
@@ -149,7 +151,10 @@ export class ExecClients {
 
   /** A client will not come back. */
   leave(client: string | undefined): void {
-    if (client === this.readers.owner?.client) this.readers.leave();
+    if (client !== this.readers.owner?.client) return;
+    const { client: starter, detached } = this.#options.request;
+    if (client === starter && !detached) this.#options.onGivenUp();
+    this.readers.leave();
   }
 
   /** The command wrote. */

@@ -33,6 +33,8 @@ export interface RunPlan {
   readonly isQuiet?: boolean;
   /** The exec has an owner client, and it is not this one. */
   readonly onWatching?: () => void;
+  /** What ends the run, in the words of the command. */
+  readonly toOwnError?: (error: unknown) => unknown;
 }
 
 /** Runs one exec between our descriptors and the sandbox, and gives the exit status. */
@@ -40,6 +42,8 @@ export async function runPlan(plan: RunPlan, context: Context): Promise<number> 
   const run = new ExecRun(plan, context);
   try {
     return await run.finish();
+  } catch (error) {
+    throw plan.toOwnError?.(error) ?? error;
   } finally {
     run.close();
   }
@@ -113,7 +117,7 @@ class ExecRun {
   async finish(): Promise<number> {
     const ended = await this.#follow().then(
       (event): ExecEnd => ({ event }),
-      (error: unknown): ExecEnd => ({ error }),
+      (error: unknown): ExecEnd => ({ error: this.#plan.toOwnError?.(error) ?? error }),
     );
     this.#stdin?.close();
     // A descriptor that was never asked for waits for this.
@@ -204,7 +208,9 @@ class ExecRun {
   /** Who started the exec misses nothing, or says so. */
   #checkGap({ stream, from, to }: Gap): void {
     if (!this.#plan.isNew || this.#isWatching) return;
-    this.#endWith({ error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) });
+    this.#ownEnd ??= { error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) };
+    this.#over.abort();
+    this.#session?.drop();
   }
 
   #closeStreams(streams: readonly OutputStream[]): void {

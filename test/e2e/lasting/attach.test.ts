@@ -57,6 +57,25 @@ describe('who attaches first to an exec that nobody owns', () => {
   });
 });
 
+describe('who attaches and cannot read its stdin', () => {
+  it.each([{ flags: [] }, { flags: ['--json'] }])(
+    'lets the exec go on, and says so: $flags',
+    async ({ flags }) => {
+      const id = await start(ECHO, '-i');
+      const words = `sbx attach ${flags.join(' ')} "$1" </`;
+      const { stdout, stderr, exitCode } = await runShell(home, words, [id]);
+      expect(exitCode).toBe(125);
+      expect(flags.length > 0 ? stdout : stderr).toContain(
+        `The exec itself goes on. Attach again with: sbx attach ${id}`,
+      );
+      const { child, stdout: after } = attach(id);
+      child.stdin.end('one\n');
+      expect(await after.line()).toBe('got one');
+      expect(await child).toMatchObject({ exitCode: 6 });
+    },
+  );
+});
+
 describe('who attaches second', () => {
   it('watches, is told so once, and leaves stdin and signals to the first', async () => {
     const id = await start(ECHO, '-i');

@@ -1,5 +1,5 @@
 import { parseErrorBody, SbxError, type ErrorBody } from './errors.ts';
-import type { Exit, ExitReason, ExitRecord } from './exit.ts';
+import { toSignalNumber, type Exit, type ExitReason, type ExitRecord } from './exit.ts';
 import { formatPayload, parsePayload } from './payload.ts';
 import type { SseEvent } from './sse.ts';
 
@@ -250,7 +250,20 @@ function parseExit(fields: Fields): ExitEvent {
 function parseExitValue(value: unknown): Exit | null {
   if (value === null) return null;
   const fields = value as Fields;
-  return 'code' in fields ? { code: countOf(fields, 'code') } : { signal: textOf(fields, 'signal') };
+  return 'code' in fields ? { code: codeOf(fields) } : { signal: signalOf(fields) };
+}
+
+/** A shell would take 256 for 0. */
+function codeOf(fields: Fields): number {
+  const code = countOf(fields, 'code');
+  if (Number.isInteger(code) && code <= 255) return code;
+  throw new TypeError(`${code} is no exit code`);
+}
+
+function signalOf(fields: Fields): string {
+  const name = textOf(fields, 'signal');
+  toSignalNumber(name);
+  return name;
 }
 
 function parseError(value: unknown): SbxError {

@@ -73,6 +73,8 @@ class ExecRun {
   /** The exec is another's: what happens to us is nothing to it. */
   #isWatching: boolean;
   #hasAttached = false;
+  /** We own the exec, and were cut off from it for a while. */
+  #wasAway = false;
   readonly #over = new AbortController();
   /** What ended the run from our side. */
   #ownEnd: ExecEnd | undefined;
@@ -124,7 +126,7 @@ class ExecRun {
     this.#poll.begin();
     // From here on signals do to us what they do to anyone.
     this.#signals.close();
-    if ('event' in ended && ended.event.reason === 'client_gone') this.#say(AWAY);
+    if ('event' in ended && ended.event.reason === 'client_gone' && this.#wasAway) this.#say(AWAY);
     return this.#form.output.finish(this.#ownEnd ?? ended);
   }
 
@@ -192,6 +194,8 @@ class ExecRun {
   #takeAttached({ owner, fed }: AttachedEvent): void {
     const wasOwner = !this.#isWatching;
     if (!owner && !wasOwner && !this.#hasAttached) this.#plan.onWatching?.();
+    // To a run that has begun it comes after a cut.
+    this.#wasAway ||= wasOwner;
     this.#hasAttached = true;
     this.#isWatching = !owner;
     // Another came while we were cut off. Of an exec that has ended nobody is the owner.
@@ -201,6 +205,7 @@ class ExecRun {
   /** The exec is another's from here on. */
   #lose(): void {
     this.#isWatching = true;
+    this.#wasAway = false;
     this.#say('another client has taken the exec over: watching from here on');
     this.#form.output.take({ type: 'taken' });
   }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { findExecs } from '../../support/api.ts';
 import { ByteReader } from '../../support/byte-reader.ts';
 import { release, startDetachedShell, toWait } from '../../support/detached.ts';
-import { makeMark, waitUntil } from '../../support/guests.ts';
+import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
 import { runShell } from '../../support/shell.ts';
@@ -74,6 +75,24 @@ describe('who attaches and cannot read its stdin', () => {
       expect(await child).toMatchObject({ exitCode: 6 });
     },
   );
+});
+
+it('who waits or watches is told nothing of a client that has gone: it was not away', async () => {
+  const mark = makeMark();
+  const words = ['-n', '--reconnect-grace', '100ms', sandbox, '--', 'sh', '-c', `sleep 3600; : ${mark}`];
+  const owner = home.start(['exec', ...words]);
+  await waitUntil(() => findGuests(mark).length > 0);
+  const [exec] = await findExecs(home, mark);
+  const seen = attach('-n', exec!.id);
+  const waiting = home.run(['wait', exec!.id]);
+  // It does not tell when it has begun.
+  await home.run(['ps']);
+  owner.kill('SIGKILL');
+  await owner;
+  expect(await waiting).toMatchObject({ stdout: '', stderr: '', exitCode: 129 });
+  expect((await seen.stderr.rest()).toString()).toBe('');
+  await seen.stdout.rest();
+  expect(await seen.child).toMatchObject({ exitCode: 129 });
 });
 
 describe('who attaches second', () => {

@@ -3,7 +3,7 @@
 // the program is compiled. `module.enableCompileCache` does the like from Node 22.1 on.
 'use strict';
 
-const { readFileSync } = require('node:fs');
+const { readFileSync, writeSync } = require('node:fs');
 const { join } = require('node:path');
 const { Script } = require('node:vm');
 
@@ -30,5 +30,19 @@ function readCache(dist) {
   }
 }
 
-if (require.main === module) loadProgram(DIST).run();
+/** Runs the program. What goes wrong before it looks after itself is no status of a command either. */
+function start() {
+  try {
+    loadProgram(DIST).run();
+  } catch (error) {
+    const isMissing = error.code === 'ENOENT';
+    const why = isMissing
+      ? `there is no build: ${error.message}\nsbx: hint: Build it with: npm run build`
+      : error.stack;
+    writeSync(2, `sbx: ${why}\n`);
+    process.exitCode = 125;
+  }
+}
+
+if (require.main === module) start();
 else module.exports = { loadProgram };

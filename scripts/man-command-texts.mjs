@@ -11,7 +11,7 @@ export const PAGES = {
       'INT, TERM, HUP, QUIT, USR1 and USR2 are forwarded to the process group of the command. The third INT within three seconds kills it; where the server is out of reach it ends sbx with 125, and the server ends the command when --reconnect-grace is over. When our stdout is closed, the stdout of the command is closed, so that it meets SIGPIPE as it would here.',
       'The environment of the command is PATH, HOME, USER, LOGNAME, SHELL, HOSTNAME and LANG=C.UTF-8, and what -e and --env-file add: nothing of the caller.',
       "With --detach nobody holds the command back and nobody's going ends it. Its id is printed when it runs; one that cannot be started is reported at once. Its output goes to a log, of which sbx-logs(1) prints what is kept; sbx-attach(1), sbx-wait(1) and sbx-kill(1) take the id, which may be shortened to 8 characters.",
-      'A connection that is cut is resumed where it was, with nothing lost or doubled. The command is ended when it has not come back in the time of --reconnect-grace, unless --on-disconnect is keep.',
+      'A connection that is cut is resumed where it was, with nothing lost or doubled. The command is ended when it has not come back in the time of --reconnect-grace, unless --on-disconnect is keep. Where sbx is ended before the command is known to run, or cannot read its stdin, the command is ended in any case.',
       'With --host or SBX_HOST the command runs where that server is: no daemon is looked for or started here. The server chooses the runtime, so that --runtime is refused. A path in the address, as in https://host/sbx, is put before every path of the API.',
       'With --json one object is printed when the command has ended: id, sandbox, exit ({"code": N}, {"signal": "KILL"} or null), reason, status, error, bytes, duration_ms, drain_truncated, and stdout and stderr, each {"text": ...} where all of it is valid UTF-8, else {"base64": ...}. The exit status is as without it. Errors, also in the words of the command line, are in this object and not on stderr.',
       'With --stream --json an event is printed a line: started first; stdout and stderr with the offset of their bytes in the stream, the time, and text or base64; last and once exit, or error. When our stdout is closed both streams of the command are.',
@@ -61,7 +61,7 @@ export const PAGES = {
   ps: {
     description: [
       'STATE is created, running, exited, failed (the command did not start) or lost (how it ended is not known). STATUS is what sbx wait exits with. Ids are shown by their first 8 characters; --quiet and --json print them whole.',
-      'Records are kept for 24 hours after the end, those of detached execs for 7 days.',
+      'Records are kept for 24 hours after the end, and the newest 1,000 of a user; those of execs with a log for 7 days, however many there are. An exec has a log where it was started with --detach or --log, or went on by --on-disconnect keep.',
     ],
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
@@ -70,6 +70,7 @@ export const PAGES = {
   },
   logs: {
     description: [
+      'Of an exec that goes on by --on-disconnect keep the output is kept from where its client had gone.',
       'Without --follow it prints what there is and ends. A log has a most that it keeps (--log-size of sbx exec); where older output was dropped, a line on stderr says how many bytes.',
       'With --json an event is printed a line, on stdout alone: stdout and stderr with the offset of their bytes in the stream, the time, and text or base64; gap, with stream, from and to, where bytes were dropped; last, error where something failed.',
       'With --tail or --since whole lines count, by the time at which their first byte came. Lines of both streams are printed as they come, in the order within a stream; where both go to one pipe whose reader is slow, lines of one may come before those of the other.',
@@ -94,6 +95,7 @@ export const PAGES = {
       'With --json the events are those of sbx exec --stream --json. The first is attached, with owner and the offsets at which the streams begin; gap says where a watcher misses bytes, and taken that another client has become the owner.',
     ],
     statuses: 'exec',
+    ended: 'signal n ended the watching; 141 (PIPE) when its reader left',
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
     examples: [
@@ -112,6 +114,7 @@ export const PAGES = {
       'With --json one object is printed: id, sandbox, exit, reason, status and error, as by sbx exec --json. Where there is no such exec it has error alone.',
     ],
     statuses: 'exec',
+    ended: 'signal n ended the waiting',
     environment: ['SBX_HOST', 'NODE_EXTRA_CA_CERTS', 'SBX_STATE_DIR'],
     files: DAEMON_FILES,
     examples: [['Two at once', 'a=$(sbx exec -d box -- make a)', 'sbx exec box -- make b', 'sbx wait "$a"']],

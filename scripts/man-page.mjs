@@ -1,6 +1,6 @@
 /** Man pages in roff, with the macros of man(7), from commander's commands and the texts of man-texts.mjs. */
 import { PAGES } from './man-command-texts.mjs';
-import { ENVIRONMENT, FILES, MAIN, OTHER_STATUSES } from './man-texts.mjs';
+import { ENVIRONMENT, FILES, MAIN, OTHER_STATUSES, toFollowerStatuses } from './man-texts.mjs';
 
 /** `sbx(1)`: what it is, its commands, and what all of them have in common. */
 export function toMainPage(program, { version, statuses }) {
@@ -25,11 +25,15 @@ export function toMainPage(program, { version, statuses }) {
   });
 }
 
+function toStatuses({ statuses = OTHER_STATUSES, ended }, ofExec) {
+  if (statuses !== 'exec') return statuses;
+  return ended === undefined ? ofExec : toFollowerStatuses(ofExec, ended);
+}
+
 export function toCommandPage(command, { version, statuses, program }) {
   const name = command.name();
   const page = PAGES[name];
   if (page === undefined) throw new Error(`scripts/man-command-texts.mjs has no texts for sbx ${name}`);
-  const own = page.statuses ?? OTHER_STATUSES;
   const others = program.commands
     .map((other) => other.name())
     .filter((other) => page.seeAlso.includes(other));
@@ -43,7 +47,7 @@ export function toCommandPage(command, { version, statuses, program }) {
     description: [command.description(), ...(page.description ?? [])].map(text),
     sections: [
       ['OPTIONS', toList([...command.registeredArguments.map(toArgument), ...toOptions(command)])],
-      ['EXIT STATUS', toStatusList(own === 'exec' ? statuses : own)],
+      ['EXIT STATUS', toStatusList(toStatuses(page, statuses))],
       ['ENVIRONMENT', toList(pick(ENVIRONMENT, page.environment))],
       ['FILES', toList(pick(FILES, page.files))],
       ['EXAMPLES', toExamples(page.examples)],

@@ -23,6 +23,11 @@ export function toExecStatuses({ ERRORS, SBX_FAILED, toExitStatus }) {
   ];
 }
 
+/** The same for a command that follows an exec which was there. `ended` says what a signal to the command itself does. */
+export function toFollowerStatuses(statuses, ended) {
+  return statuses.map(([status, when]) => [status, status === '128+n' ? `${when}; or ${ended}` : when]);
+}
+
 export const OTHER_STATUSES = [
   [0, 'it was done'],
   [125, 'it was not; stderr says why, and what to type'],
@@ -55,10 +60,11 @@ export const MAIN = {
   description: [
     'A sandbox is an isolated place with its own files, processes and network. It sees the programs of this machine (/usr and /opt) read-only under a writable layer of its own, and none of its other files.',
     'A daemon that starts by itself at the first command, and goes when it is idle, owns sandboxes and execs. Sandboxes survive it.',
-    'With --host or SBX_HOST the commands exec, rsh, create, ls, inspect and rm are for another server, and no daemon is started. A server listens on a Unix socket; whoever has to reach it from elsewhere puts ssh -L, socat or a proxy before it. It asks nobody who they are: whoever reaches it can run commands with its rights, so the way to it has to be secured.',
+    'With --host or SBX_HOST commands are for another server, and no daemon is started; sbx rsh has SBX_HOST alone. The commands daemon, serve, setup and doctor are always about this machine. A server listens on a Unix socket; whoever has to reach it from elsewhere puts ssh -L, socat or a proxy before it. It asks nobody who they are: whoever reaches it can run commands with its rights, so the way to it has to be secured.',
     'Results go to stdout. What is meant for people goes to stderr, each line of it beginning with "sbx: ".',
   ],
-  statuses: 'sbx exec has these; the other commands have 0 when it was done and 125 when it was not.',
+  statuses:
+    'sbx exec and sbx rsh have these, and sbx attach and sbx wait those of the exec. The other commands have 0 when it was done and 125 when it was not; sbx logs that was interrupted has 128+n, and sbx daemon status 1 where no daemon runs.',
   examples: [
     ['Install what is missing, and see what works here', 'sbx setup', 'sbx doctor'],
     ['Run one command in a sandbox of its own', 'sbx exec -- id'],

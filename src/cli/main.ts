@@ -1,9 +1,11 @@
 import { writeSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
+import { SBX_FAILED } from '../protocol/exit.ts';
 import type { Context, Descriptor } from './context.ts';
 import { parseLaunch } from './launch.ts';
 import { writeResult } from './output/write-result.ts';
 import { runProgram } from './program.ts';
+import { toStack } from './report-error.ts';
 
 function createContext(): Context {
   const { ignored, closed } = parseLaunch(process.env['SBX_LAUNCH'] ?? '');
@@ -57,7 +59,28 @@ function withholdStderr(): void {
   Object.defineProperty(process, 'stderr', { value, configurable: true });
 }
 
+/**
+ * What nobody has caught, and an end of all work before there is a status, are failures of ours. Node would give them
+ * the status 1, or 0, which are those of a command.
+ */
+function watchOwnEnd({ say: tell }: Context): void {
+  const fail = (error: unknown): void => {
+    tell(toStack(error));
+    // Nothing can be relied on any more, so that nothing is waited for.
+    process.exit(SBX_FAILED);
+  };
+  process.on('uncaughtException', fail).on('unhandledRejection', fail);
+  process.exitCode = SBX_FAILED;
+  process.on('beforeExit', () => {
+    if (!hasStatus) tell('nothing is left to wait for, and the command has no end: this is a bug in sbx');
+  });
+}
+
+let hasStatus = false;
 withholdStderr();
-void runProgram(process.argv.slice(2), createContext()).then((status) => {
+const context = createContext();
+watchOwnEnd(context);
+void runProgram(process.argv.slice(2), context).then((status) => {
+  hasStatus = true;
   process.exitCode = status;
 });

@@ -43,6 +43,7 @@ function sayError(error: unknown, context: Context, hints: boolean): void {
   } else context.say(toStack(error));
 }
 
-function toStack(error: unknown): string {
+/** What is shown of a bug. */
+export function toStack(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -35,14 +35,14 @@ export class ExecSession {
   /** Signals of this session that the server is not known to have taken, and how many there were. */
   #signals: SignalRequest[] = [];
   #signalCount = 0;
+  /** On this road it is known which signals the server has: before that a later one could overtake an earlier one. */
+  #knowsSignals = false;
   readonly #closedStreams = new Set<OutputStream>();
   /** Which server has the exec. */
   #instance: string | undefined;
   #isOwner: boolean;
-  /** On this road stdin waits for the server to say how far it was accepted. */
-  #awaitsStdinState = false;
-  /** Stdin was sent from here, and by nobody else since. */
-  #hasFed = false;
+  /** On this road stdin waits for the server to say how far it was accepted; `fed` as in the event before. */
+  #awaited: Pick<AttachedEvent, 'fed'> | undefined;
   /** Where output begins is known. */
   #hasOffsets: boolean;
   #isClosed = false;
@@ -104,7 +104,7 @@ export class ExecSession {
     this.#signalCount += 1;
     const request = { signal, number: this.#signalCount };
     this.#signals.push(request);
-    this.#road.current?.signal(request);
+    if (this.#knowsSignals) this.#road.current?.signal(request);
   }
 
   /** Closes one of the child's output streams, so that it meets SIGPIPE on its next write. */
@@ -113,13 +113,19 @@ export class ExecSession {
     this.#road.current?.closeStream(stream);
   }
 
-  /** Lets go of connections and of stdin; an exec that has not ended loses its client. */
+  /** Lets go of connections and of stdin; an exec that has not ended loses its client, and ends if this has started it. */
   close(): void {
+    const hasEnd = this.#terminal !== undefined && !(this.#terminal instanceof Error);
+    if (!this.#isClosed && !hasEnd) void this.#road.leave();
+    this.drop();
+  }
+
+  /** As `close`, but the exec is to find that its client was cut off, and goes on where it is to be kept. */
+  drop(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stdin?.stop();
     this.#output.hurry();
-    if (this.#terminal === undefined || this.#terminal instanceof Error) void this.#road.leave();
     this.#road.close();
   }
 
@@ -142,6 +148,7 @@ export class ExecSession {
 
   /** What opens the next connection: the start until the server is known to have it, then the way back. */
   #toOpening(): OpeningRequest {
+    this.#knowsSignals = false;
     const { opening, stdin, client } = this.#options;
     const own = { client, window: WINDOW, ...this.#road.promises };
     // Where the beginning is not known yet, it is asked for again.
@@ -172,7 +179,6 @@ export class ExecSession {
         break;
       case 'taken':
         this.#isOwner = false;
-        this.#hasFed = false;
         this.#stdin?.rest();
         break;
       case 'stdout':
@@ -214,31 +220,36 @@ export class ExecSession {
     const isFirst = this.#instance === undefined;
     this.#instance = instance;
     if (isFirst) this.#options.onAccepted?.();
-    if (isFirst && 'start' in this.#options.opening) void this.#sendStdin();
+    if (!isFirst || 'attach' in this.#options.opening) return;
+    this.#knowsSignals = true;
+    void this.#sendStdin();
   }
 
-  #takeAttached({ from, owner, signals }: AttachedEvent): void {
+  #takeAttached({ from, owner, signals, fed }: AttachedEvent): void {
     if (!this.#hasOffsets) {
       this.#output.beginAt(from);
       Object.assign(this.#acknowledged, from);
     }
     this.#hasOffsets = true;
     this.#isOwner = owner;
-    this.#hasFed &&= owner;
-    this.#awaitsStdinState = owner;
+    this.#awaited = owner ? { ...(fed !== undefined && { fed }) } : undefined;
+    if (!owner) this.#stdin?.rest();
     // What was said on a road that was cut may not have arrived.
     this.#acknowledge();
+    this.#knowsSignals = true;
     this.#signals = this.#signals.filter(({ number = 0 }) => number > signals);
     for (const request of this.#signals) this.#road.current?.signal(request);
     for (const stream of this.#closedStreams) this.#road.current?.closeStream(stream);
   }
 
   #takeStdin({ accepted, closed }: StdinEvent): void {
-    if (this.#hasFed) this.#stdin?.accept(accepted);
-    else this.#stdin?.continueFrom(accepted);
+    const awaited = this.#awaited;
+    this.#awaited = undefined;
+    // What others feed is counted when it is our turn again.
+    if (awaited !== undefined) this.#stdin?.continueFrom(accepted, awaited.fed);
+    else if (this.#isOwner) this.#stdin?.accept(accepted);
     if (closed) this.#stdin?.stop();
-    else if (this.#awaitsStdinState) void this.#sendStdin();
-    this.#awaitsStdinState = false;
+    else if (awaited !== undefined) void this.#sendStdin();
   }
 
   #acknowledge(): void {
@@ -254,7 +265,6 @@ export class ExecSession {
   async #sendStdin(): Promise<void> {
     const { current } = this.#road;
     if (this.#stdin === undefined || current === undefined) return;
-    this.#hasFed = true;
     try {
       await current.sendStdin(this.#stdin.open());
     } catch (error) {
@@ -270,10 +280,11 @@ export class ExecSession {
     this.#output.hurry();
   }
 
-  /** We cannot go on: the server loses its client, and ends the exec. */
+  /** We cannot go on. What was lost on the way is no reason to end an exec that is to be kept. */
   #fail(error: Error): void {
     this.#end(error);
-    this.close();
+    if (error instanceof SbxError && error.code === 'session_lost') this.drop();
+    else this.close();
   }
 }
 

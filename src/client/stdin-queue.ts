@@ -26,8 +26,8 @@ export class StdinQueue {
   /** The offset after all that was read. */
   #end = 0;
   #accepted = 0;
-  /** The offset after all that was sent, on whatever connection. */
-  #sent = 0;
+  /** Where what is sent from here begins: at 0, or behind what another client has fed. */
+  #begin = 0;
   #hasEnded = false;
   #isStopped = false;
   #reading: Promise<void> | undefined;
@@ -47,26 +47,27 @@ export class StdinQueue {
     return this.#cursor;
   }
 
-  /** Another client has fed the exec up to this offset: what was not sent yet goes behind it. */
-  continueFrom(offset: number): void {
-    const from = Math.max(this.#sent, this.#accepted);
-    const unsent = this.#kept.map((kept) =>
-      kept.buffer.subarray(Math.max(0, from - kept.offset), kept.length),
+  /**
+   * The server has all before `accepted`, of which what is before `fed` came from here: the rest of ours goes behind what
+   * another client has fed. A server that does not say how far that is has all that it can have.
+   */
+  continueFrom(accepted: number, fed = Math.min(accepted, this.#end)): void {
+    // It is told until something of ours has arrived: by then we may have gone on from there.
+    const own = fed < this.#begin ? accepted : fed;
+    this.accept(own);
+    if (accepted <= own) return;
+    const rest = this.#kept.map(({ offset, buffer, length }) =>
+      buffer.subarray(Math.max(0, own - offset), length),
     );
     this.#kept = [];
-    this.#accepted = offset;
-    this.#sent = offset;
-    this.#end = offset;
-    for (const chunk of unsent) if (chunk.length > 0) this.#keep(chunk);
+    this.#accepted = accepted;
+    this.#begin = accepted;
+    this.#end = accepted;
+    for (const chunk of rest) if (chunk.length > 0) this.#keep(chunk);
   }
 
-  /** The server has all before this offset. */
+  /** The server has all before this offset, and all of it came from here. */
   accept(offset: number): void {
-    // More than was read here came from another client, while we were cut off.
-    if (offset > this.#end) {
-      this.continueFrom(offset);
-      return;
-    }
     this.#accepted = Math.max(this.#accepted, offset);
     const first = this.#kept.findIndex((kept) => kept.offset + kept.length > this.#accepted);
     if (first === -1) this.#kept = [];
@@ -89,8 +90,6 @@ export class StdinQueue {
   async pieceAt(cursor: StdinCursor, offset: number): Promise<StdinPiece | null | undefined> {
     for (;;) {
       if (this.#isStopped || this.#cursor !== cursor) return undefined;
-      // Who asks for more has sent what it was given.
-      this.#sent = Math.max(this.#sent, offset);
       // What was accepted meanwhile need not be sent again.
       const at = Math.max(offset, this.#accepted);
       if (at < this.#end) return this.#find(at);

@@ -85,7 +85,7 @@ export interface StartExecRequest {
   readonly log_bytes?: number;
   /** How long the exec waits for an owner client that was cut off. */
   readonly reconnect_grace_ms?: number;
-  /** What becomes of it when that time has passed: it is ended, or goes on as a detached one. */
+  /** What becomes of it when that time has passed: it is ended, or goes on as a detached one. Who leaves ends it. */
   readonly on_disconnect?: 'kill' | 'keep';
   /** The client promises to be heard this often, also when it has nothing to say: three times as long is a cut. */
   readonly heartbeat_ms?: number;
@@ -146,7 +146,10 @@ export interface AckRequest extends Partial<StreamBytes> {
   readonly client?: string;
 }
 
-/** The client will not come back: an exec that has ended is let go of, one that runs has lost its client. */
+/**
+ * The client will not come back: an exec that has ended is let go of, one that runs has lost its client. One that this
+ * client has started, and owns, is ended then whatever `on_disconnect` says, unless it was started as a detached one.
+ */
 export interface LeaveRequest {
   readonly client?: string;
 }

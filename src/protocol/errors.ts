@@ -52,7 +52,7 @@ export const ERRORS = {
   output_not_kept: {
     http: 410,
     exit: SBX_FAILED,
-    hint: 'Output is kept of execs that were started with --detach or --log',
+    hint: 'Output is kept of execs with --detach or --log, and of those that went on by --on-disconnect keep',
   },
   log_unreadable: {
     http: 0,

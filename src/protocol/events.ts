@@ -1,5 +1,5 @@
 import { parseErrorBody, SbxError, type ErrorBody } from './errors.ts';
-import type { Exit, ExitReason, ExitRecord } from './exit.ts';
+import { toSignalNumber, type Exit, type ExitReason, type ExitRecord } from './exit.ts';
 import { formatPayload, parsePayload } from './payload.ts';
 import type { SseEvent } from './sse.ts';
 
@@ -30,6 +30,11 @@ export interface AttachedEvent {
   readonly written: StreamBytes;
   /** The number of this client's last signal that was taken. */
   readonly signals: number;
+  /**
+   * The offset up to which stdin came from this client, where it was the owner client and another has become it since:
+   * what is accepted beyond that came from others. Missing as soon as this client has sent more, and after the end.
+   */
+  readonly fed?: number;
 }
 
 /** The command runs. `time` in milliseconds since the epoch. */
@@ -149,6 +154,7 @@ const PARSERS: Readonly<Record<string, (fields: Fields) => Exclude<ExecEvent, Ou
     from: streamBytesOf(fields['from']),
     written: streamBytesOf(fields['written']),
     signals: countOf(fields, 'signals'),
+    ...(fields['fed'] !== undefined && { fed: countOf(fields, 'fed') }),
   }),
   taken: () => ({ type: 'taken' }),
   started: (fields) => ({
@@ -244,7 +250,20 @@ function parseExit(fields: Fields): ExitEvent {
 function parseExitValue(value: unknown): Exit | null {
   if (value === null) return null;
   const fields = value as Fields;
-  return 'code' in fields ? { code: countOf(fields, 'code') } : { signal: textOf(fields, 'signal') };
+  return 'code' in fields ? { code: codeOf(fields) } : { signal: signalOf(fields) };
+}
+
+/** A shell would take 256 for 0. */
+function codeOf(fields: Fields): number {
+  const code = countOf(fields, 'code');
+  if (Number.isInteger(code) && code <= 255) return code;
+  throw new TypeError(`${code} is no exit code`);
+}
+
+function signalOf(fields: Fields): string {
+  const name = textOf(fields, 'signal');
+  toSignalNumber(name);
+  return name;
 }
 
 function parseError(value: unknown): SbxError {

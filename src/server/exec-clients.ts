@@ -13,6 +13,7 @@ import { ExecReaders } from './exec-readers.ts';
 import { ExecStdin } from './exec-stdin.ts';
 import { requireShown, resolveFrom } from './log/read-from.ts';
 import { SignalNumbers } from './signal-numbers.ts';
+import { StdinTurns } from './stdin-turns.ts';
 
 export interface ExecClientsOptions {
   readonly request: StartExecRequest;
@@ -23,6 +24,8 @@ export interface ExecClientsOptions {
   started(): StartedEvent | undefined;
   /** There may be room again for what the command writes. */
   onRoom(): void;
+  /** The client that started the exec, and owns it, gives it up; that it has gone is told after it. */
+  onGivenUp(): void;
   /** The owner client will not come back, or has not come back in time. */
   onOwnerGone(): void;
   log(line: string): void;
@@ -35,6 +38,7 @@ export class ExecClients {
   readonly #options: ExecClientsOptions;
   readonly #stdin: ExecStdin;
   readonly #signals = new SignalNumbers();
+  readonly #turns = new StdinTurns();
 
   constructor(options: ExecClientsOptions) {
     this.#options = options;
@@ -87,6 +91,7 @@ export class ExecClients {
     const from = await resolveFrom(this.journal, request.from ?? 'now');
     const isOwner = this.#makeOwner(request, from);
     const reader = this.readers.add({ client, window, from, heartbeatMs, hasOutput, isOwner }, open);
+    const fed = this.#options.terminal() === undefined ? this.#turns.fedBy(client) : undefined;
     reader.send({
       type: 'attached',
       exec: request.id,
@@ -95,6 +100,7 @@ export class ExecClients {
       from,
       written: this.journal.visible,
       signals: this.#signals.lastOf(client),
+      ...(fed !== undefined && { fed }),
     });
     const started = this.#options.started();
     if (started !== undefined) reader.send(started);
@@ -128,7 +134,10 @@ export class ExecClients {
 
   /** The stdin, for its owner client. @throws SbxError `stdin_owned` */
   stdinOf(client: string | undefined): ExecStdin {
-    if (this.isOwnedBy(client)) return this.#stdin;
+    if (this.isOwnedBy(client)) {
+      this.#turns.feed(client, this.#stdin.answer.accepted);
+      return this.#stdin;
+    }
     throw new SbxError(
       'stdin_owned',
       `Cannot feed stdin of exec ${this.#options.request.id}: another client owns it`,
@@ -142,7 +151,10 @@ export class ExecClients {
 
   /** A client will not come back. */
   leave(client: string | undefined): void {
-    if (client === this.readers.owner?.client) this.readers.leave();
+    if (client !== this.readers.owner?.client) return;
+    const { client: starter, detached } = this.#options.request;
+    if (client === starter && !detached) this.#options.onGivenUp();
+    this.readers.leave();
   }
 
   /** The command wrote. */
@@ -176,6 +188,7 @@ export class ExecClients {
   }
 
   #setOwner(client: string | undefined, graceMs = RECONNECT_GRACE_MS): void {
+    this.#turns.begin(client, this.#stdin.answer.accepted);
     this.readers.setOwner({ client, graceMs });
   }
 }

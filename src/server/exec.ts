@@ -52,6 +52,8 @@ export class Exec {
   #cause: ExitReason | undefined;
   #end: { at: Date; terminal: TerminalEvent } | undefined;
   #isDetached: boolean;
+  /** Who started it has left it before its end, which is no cut. */
+  #isGivenUp = false;
   readonly #timers = new Timers();
   readonly #acts = new ProcessActs((error) => {
     this.#options.log(`Exec ${this.id}: ${String(error)}`);
@@ -78,6 +80,9 @@ export class Exec {
       terminal: () => this.#end?.terminal,
       started: () => this.#started,
       onRoom: () => this.#outputs?.poke(),
+      onGivenUp: () => {
+        this.#isGivenUp = true;
+      },
       onOwnerGone: () => {
         this.#onOwnerGone();
       },
@@ -268,7 +273,7 @@ export class Exec {
 
   /** Nobody holds the command back any more, and unless it is to go on nobody waits for its end. */
   #onOwnerGone(): void {
-    const isKept = this.#isDetached || this.#request.on_disconnect === 'keep';
+    const isKept = !this.#isGivenUp && (this.#isDetached || this.#request.on_disconnect === 'keep');
     if (isKept && !this.hasEnded) this.#keep();
     this.clients.journal.letGo();
     this.#outputs?.poke();

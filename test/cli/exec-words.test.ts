@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAttach } from '../../src/cli/commands/attach.ts';
 import { parseKill } from '../../src/cli/commands/kill.ts';
 import { parseLogs } from '../../src/cli/commands/logs.ts';
@@ -72,23 +72,41 @@ describe('a signal', () => {
 
 describe('a time since when', () => {
   const now = Date.parse('2026-02-03T12:00:00Z');
+  const zone = process.env['TZ'];
+
+  beforeAll(() => {
+    process.env['TZ'] = 'Asia/Tokyo';
+  });
+  afterAll(() => {
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  });
 
   it.each([
     ['5m', now - 300_000],
     ['1.5h', now - 5_400_000],
     ['2026-01-31T12:00:00Z', Date.parse('2026-01-31T12:00:00Z')],
     ['2026-01-31T12:00:00.250+01:00', Date.parse('2026-01-31T11:00:00.250Z')],
-    ['2026-01-31', Date.parse('2026-01-31')],
-  ])('may be %s', (text, time) => {
+    ['2026-01-31T12:00:00', Date.parse('2026-01-31T03:00:00Z')],
+    ['2026-01-31 12:00', Date.parse('2026-01-31T03:00:00Z')],
+    ['2026-01-31', Date.parse('2026-01-30T15:00:00Z')],
+  ])('may be %s, here in Tokyo', (text, time) => {
     expect(parseSince(text, now)).toBe(time);
   });
 
-  it.each(['', 'yesterday', '5', '2026-13-01', '2026-01-31T25:00:00Z', '12:00', '-5m'])(
-    'is not %j',
-    (text) => {
-      expect(() => parseSince(text, now)).toThrow(failsWith('usage'));
-    },
-  );
+  it.each([
+    '',
+    'yesterday',
+    '5',
+    '2026-13-01',
+    '2026-02-31',
+    '2026-02-29T10:00:00',
+    '2026-01-31T25:00:00Z',
+    '12:00',
+    '-5m',
+  ])('is not %j', (text) => {
+    expect(() => parseSince(text, now)).toThrow(failsWith('usage'));
+  });
 
   it('is not a duration of no unit that there is', () => {
     expect(() => parseSince('5w', now)).toThrow(failsWith('invalid_duration'));

@@ -217,3 +217,22 @@ describe.each(MODES)('what stands on stdin, $mode', ({ flags }) => {
     expect(stdout).toBe('a\nb\nc\n');
   });
 });
+
+it('a connection on stdin that is reset is no end of it', async () => {
+  const code = `
+import socket, struct, subprocess, sys
+server = socket.create_server(('127.0.0.1', 0))
+ours = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+child = subprocess.Popen(sys.argv[1:], stdin=ours, stdout=subprocess.PIPE)
+ours.close()
+peer.sendall(b'the first half\\n')
+print(child.stdout.readline().decode(), end='')
+peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+peer.close()
+sys.exit(child.wait())`;
+  const script = 'python3 -c "$1" sbx exec --stream "$2" -- cat';
+  const { stdout, stderr, exitCode } = await runShell(home, script, [code, sandbox]);
+  expect({ stdout, exitCode }).toEqual({ stdout: 'the first half\n', exitCode: 125 });
+  expect(stderr).toMatch(/^sbx: Cannot read stdin: ECONNRESET.*\nsbx: hint: The command was ended/);
+});

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { ReadFrom } from '../../protocol/api.ts';
-import { SbxError } from '../../protocol/errors.ts';
+import { SbxError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { findExec, hasEnded } from '../exec/find-exec.ts';
 import { runPlan } from '../exec/exec-run.ts';
@@ -80,16 +80,17 @@ async function runAttach(options: AttachOptions, context: Context): Promise<numb
         if (isJson || !hasStdin || !hasOwner || context.closedDescriptors.has(0)) return;
         context.say(`watching: ${options.exec} has an owner; --take takes it over`);
       },
+      toOwnError: (error) => toOwnError(error, options.exec),
     },
     context,
-  ).catch((error: unknown) => {
-    throw toOwnError(error, options.exec);
-  });
+  );
 }
+
+const OWN_FAILURES: readonly ErrorCode[] = ['input_failed', 'output_failed'];
 
 /** The table's words are about a command that we started. */
 function toOwnError(error: unknown, exec: string): unknown {
-  if (!(error instanceof SbxError) || error.code !== 'output_failed') return error;
+  if (!(error instanceof SbxError) || !OWN_FAILURES.includes(error.code)) return error;
   return new SbxError(error.code, error.message, {
     cause: error,
     hint: `The exec itself goes on. Attach again with: sbx attach ${exec}`,

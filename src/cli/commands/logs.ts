@@ -41,7 +41,7 @@ export function createLogsCommand(): Command {
   const command = new Command('logs')
     .summary('show what an exec has printed')
     .description(
-      'Prints what is kept of the output of an exec, also after its end: stdout to stdout, stderr to stderr. It is kept of execs that were started with --detach or --log.',
+      'Prints what is kept of the output of an exec, also after its end: stdout to stdout, stderr to stderr. It is kept of execs that were started with --detach or --log, or went on by --on-disconnect keep.',
     )
     .argument('<exec>', 'id, or its first 8 characters or more')
     .option('-f, --follow', 'go on with what comes, until the exec ends')

@@ -12,7 +12,9 @@ import { toErrorStatus } from '../report-error.ts';
  * a command, or where we only watch one.
  */
 export type ExecEnd =
-  { readonly event: ExitEvent } | { readonly error: unknown } | { readonly abortedBy: SignalName };
+  | { readonly event: ExitEvent }
+  | { readonly error: unknown }
+  | { readonly abortedBy: SignalName; readonly wasWatching: boolean };
 
 /** Where the output of one exec goes, and how its end is told: one for each form that can be asked for. */
 export interface ExecOutput {

@@ -3,7 +3,7 @@ import { ExecSession } from '../../client/exec-session.ts';
 import { toLost } from '../../client/lost.ts';
 import type { Gap } from '../../client/output-lane.ts';
 import type { StdinSource } from '../../client/stdin-source.ts';
-import type { ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
+import type { AttachedEvent, ExecEvent, ExitEvent, OutputStream } from '../../protocol/events.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import type { SignalName } from '../../protocol/exit.ts';
 import type { Context } from '../context.ts';
@@ -33,6 +33,8 @@ export interface RunPlan {
   readonly isQuiet?: boolean;
   /** The exec has an owner client, and it is not this one. */
   readonly onWatching?: () => void;
+  /** What ends the run, in the words of the command. */
+  readonly toOwnError?: (error: unknown) => unknown;
 }
 
 /** Runs one exec between our descriptors and the sandbox, and gives the exit status. */
@@ -40,6 +42,8 @@ export async function runPlan(plan: RunPlan, context: Context): Promise<number> 
   const run = new ExecRun(plan, context);
   try {
     return await run.finish();
+  } catch (error) {
+    throw plan.toOwnError?.(error) ?? error;
   } finally {
     run.close();
   }
@@ -68,6 +72,9 @@ class ExecRun {
   readonly #early: ((session: ExecSession) => void)[] = [];
   /** The exec is another's: what happens to us is nothing to it. */
   #isWatching: boolean;
+  #hasAttached = false;
+  /** We own the exec, and were cut off from it for a while. */
+  #wasAway = false;
   readonly #over = new AbortController();
   /** What ended the run from our side. */
   #ownEnd: ExecEnd | undefined;
@@ -112,14 +119,14 @@ class ExecRun {
   async finish(): Promise<number> {
     const ended = await this.#follow().then(
       (event): ExecEnd => ({ event }),
-      (error: unknown): ExecEnd => ({ error }),
+      (error: unknown): ExecEnd => ({ error: this.#plan.toOwnError?.(error) ?? error }),
     );
     this.#stdin?.close();
     // A descriptor that was never asked for waits for this.
     this.#poll.begin();
     // From here on signals do to us what they do to anyone.
     this.#signals.close();
-    if ('event' in ended && ended.event.reason === 'client_gone') this.#say(AWAY);
+    if ('event' in ended && ended.event.reason === 'client_gone' && this.#wasAway) this.#say(AWAY);
     return this.#form.output.finish(this.#ownEnd ?? ended);
   }
 
@@ -176,20 +183,39 @@ class ExecRun {
   }
 
   #take(event: ExecEvent): void {
-    if (event.type === 'attached') {
-      if (!event.owner && this.#isWatching) this.#plan.onWatching?.();
-      this.#isWatching = !event.owner;
-    } else if (event.type === 'taken') {
-      this.#isWatching = true;
-      this.#say('another client has taken the exec over: watching from here on');
+    if (event.type === 'taken') this.#lose();
+    else {
+      this.#form.output.take(event);
+      if (event.type === 'attached') this.#takeAttached(event);
     }
-    this.#form.output.take(event);
+  }
+
+  /** Each connection begins with it. */
+  #takeAttached({ owner, fed }: AttachedEvent): void {
+    const wasOwner = !this.#isWatching;
+    if (!owner && !wasOwner && !this.#hasAttached) this.#plan.onWatching?.();
+    // To a run that has begun it comes after a cut.
+    this.#wasAway ||= wasOwner;
+    this.#hasAttached = true;
+    this.#isWatching = !owner;
+    // Another came while we were cut off. Of an exec that has ended nobody is the owner.
+    if (wasOwner && !owner && fed !== undefined) this.#lose();
+  }
+
+  /** The exec is another's from here on. */
+  #lose(): void {
+    this.#isWatching = true;
+    this.#wasAway = false;
+    this.#say('another client has taken the exec over: watching from here on');
+    this.#form.output.take({ type: 'taken' });
   }
 
   /** Who started the exec misses nothing, or says so. */
   #checkGap({ stream, from, to }: Gap): void {
     if (!this.#plan.isNew || this.#isWatching) return;
-    this.#endWith({ error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) });
+    this.#ownEnd ??= { error: toLost(`the server left out bytes ${from} to ${to} of ${stream}`) };
+    this.#over.abort();
+    this.#session?.drop();
   }
 
   #closeStreams(streams: readonly OutputStream[]): void {
@@ -220,7 +246,7 @@ class ExecRun {
   }
 
   #abort(name: SignalName): void {
-    this.#endWith({ abortedBy: name });
+    this.#endWith({ abortedBy: name, wasWatching: this.#isWatching });
   }
 
   #endWith(end: ExecEnd): void {

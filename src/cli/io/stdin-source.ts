@@ -152,9 +152,11 @@ function createPolledSource(poll: LazyPoll): StdinSource {
     try {
       const length = readSync(0, buffer);
       return length === 0 ? null : buffer.subarray(0, length);
-    } catch (error) {
-      // A peer that reset the connection has ended it.
-      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? undefined : null;
+    } catch (cause) {
+      const { code = '' } = cause as NodeJS.ErrnoException;
+      if (code === 'EAGAIN' || code === 'EINTR') return undefined;
+      // A peer that has reset the connection has not said that this was all.
+      throw toInputError(cause);
     }
   };
   return {
@@ -187,11 +189,15 @@ function createFileSource(): StdinSource {
       } catch (cause) {
         // Open for writing only, as nohup(1) leaves a terminal: there is no byte that could be missed.
         if ((cause as NodeJS.ErrnoException).code === 'EBADF') return null;
-        throw new SbxError('input_failed', `Cannot read stdin: ${(cause as Error).message}`, { cause });
+        throw toInputError(cause);
       }
     },
     destroy: () => {
       isDestroyed = true;
     },
   };
+}
+
+function toInputError(cause: unknown): SbxError {
+  return new SbxError('input_failed', `Cannot read stdin: ${(cause as Error).message}`, { cause });
 }

@@ -4,13 +4,9 @@ import type { ExecEnd } from '../exec/exec-output.ts';
 import { toErrorBody } from '../report-error.ts';
 
 /** The error that an end without an exit event is for programs. */
-export function toEndError(
-  end: Exclude<ExecEnd, { event: unknown }>,
-  context: Context,
-  isAttached = false,
-): ErrorBody {
+export function toEndError(end: Exclude<ExecEnd, { event: unknown }>, context: Context): ErrorBody {
   if ('error' in end) return toErrorBody(end.error, context);
-  if (isAttached) {
+  if (end.wasWatching) {
     const hint = 'The exec itself goes on';
     return new SbxError('session_lost', `SIG${end.abortedBy} ended sbx, which watched`, { hint }).toBody();
   }

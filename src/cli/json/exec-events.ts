@@ -109,7 +109,7 @@ export class JsonEvents implements ExecOutput {
   }
 
   #toTerminal(end: ExecEnd, status: number): object {
-    if (!('event' in end)) return toErrorEvent(toEndError(end, this.#context, this.#hasAttached), status);
+    if (!('event' in end)) return toErrorEvent(toEndError(end, this.#context), status);
     const { exit, reason, bytes, closed, duration_ms, drain_truncated } = end.event;
     return {
       event: 'exit',

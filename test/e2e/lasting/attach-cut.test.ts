@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findExecs, readDaemon } from '../../support/api.ts';
 import { ByteReader } from '../../support/byte-reader.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
-import { startDetachedShell } from '../../support/detached.ts';
+import { release, startDetachedShell, toWait } from '../../support/detached.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
-import { startStreaming } from '../../support/streaming.ts';
+import { expectSameBytes, startStreaming, toNumbers } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
 
 const home = useHome();
@@ -67,6 +67,51 @@ describe('who feeds an exec again that another client has fed meanwhile', () => 
     run.child.stdin.end('two\n');
     const { status, stdout } = await run.finish();
     expect({ status, stdout: stdout.toString() }).toEqual({ status: 0, stdout: 'got two\n' });
+  });
+
+  it('loses nothing that it read while it was away, however little the other has fed', async () => {
+    const { run, id } = await start();
+    await proxy.pause();
+    run.write('two\n');
+    await feedFromAnother(id, 'y');
+    await proxy.resume();
+    run.child.stdin.end('three\n');
+    const { status, stdout } = await run.finish();
+    expect({ status, stdout: stdout.toString() }).toEqual({
+      status: 0,
+      stdout: 'got y\ngot two\ngot three\n',
+    });
+  });
+
+  it('loses nothing of a piece that was cut in its middle', async () => {
+    const script = `read -r line; echo "got $line"; ${toWait('go')}; : ${mark}; exec cat`;
+    const args = [...OPTIONS, sandbox, '--', 'sh', '-c', script];
+    const run = startStreaming(toVia(home, proxy.host), args);
+    const data = toNumbers(3_000_000);
+    run.write('one\n');
+    expect(await run.stdout.line()).toBe('got one');
+    run.child.stdin.end(data);
+    const [exec] = await findExecs(home, mark);
+    await proxy.pause();
+    const other = home.start(['attach', '--take', exec!.id], { stdin: 'pipe' });
+    const stdout = new ByteReader(other.stdout);
+    other.stderr.resume();
+    other.stdin.write('<from another>\n');
+    await release(home, sandbox, 'go');
+    let seen = '';
+    while (!seen.endsWith('<from another>\n')) {
+      const more = (await stdout.next()).toString('latin1');
+      if (more === '') throw new Error(`It ended after ${seen}`);
+      seen += more;
+    }
+    other.kill('SIGKILL');
+    await Promise.all([other, stdout.rest()]);
+    await waitUntil(async () => (await findExecs(home, mark))[0]?.detached === true);
+    await proxy.resume();
+    const ended = await run.finish();
+    const text = ended.stdout.toString('latin1');
+    expect([ended.status, text.split('<from another>\n').length]).toEqual([0, 2]);
+    expectSameBytes(Buffer.from(text.replace('<from another>\n', ''), 'latin1'), data);
   });
 
   it('goes on behind it also where it was away meanwhile', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { findExecs } from '../../support/api.ts';
 import { ByteReader } from '../../support/byte-reader.ts';
 import { release, startDetachedShell, toWait } from '../../support/detached.ts';
-import { makeMark, waitUntil } from '../../support/guests.ts';
+import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
 import { runShell } from '../../support/shell.ts';
@@ -55,6 +56,43 @@ describe('who attaches first to an exec that nobody owns', () => {
     expect(await second.stdout.line()).toBe('got two');
     expect(await second.child).toMatchObject({ exitCode: 6 });
   });
+});
+
+describe('who attaches and cannot read its stdin', () => {
+  it.each([{ flags: [] }, { flags: ['--json'] }])(
+    'lets the exec go on, and says so: $flags',
+    async ({ flags }) => {
+      const id = await start(ECHO, '-i');
+      const words = `sbx attach ${flags.join(' ')} "$1" </`;
+      const { stdout, stderr, exitCode } = await runShell(home, words, [id]);
+      expect(exitCode).toBe(125);
+      expect(flags.length > 0 ? stdout : stderr).toContain(
+        `The exec itself goes on. Attach again with: sbx attach ${id}`,
+      );
+      const { child, stdout: after } = attach(id);
+      child.stdin.end('one\n');
+      expect(await after.line()).toBe('got one');
+      expect(await child).toMatchObject({ exitCode: 6 });
+    },
+  );
+});
+
+it('who waits or watches is told nothing of a client that has gone: it was not away', async () => {
+  const mark = makeMark();
+  const words = ['-n', '--reconnect-grace', '100ms', sandbox, '--', 'sh', '-c', `sleep 3600; : ${mark}`];
+  const owner = home.start(['exec', ...words]);
+  await waitUntil(() => findGuests(mark).length > 0);
+  const [exec] = await findExecs(home, mark);
+  const seen = attach('-n', exec!.id);
+  const waiting = home.run(['wait', exec!.id]);
+  // It does not tell when it has begun.
+  await home.run(['ps']);
+  owner.kill('SIGKILL');
+  await owner;
+  expect(await waiting).toMatchObject({ stdout: '', stderr: '', exitCode: 129 });
+  expect((await seen.stderr.rest()).toString()).toBe('');
+  await seen.stdout.rest();
+  expect(await seen.child).toMatchObject({ exitCode: 129 });
 });
 
 describe('who attaches second', () => {

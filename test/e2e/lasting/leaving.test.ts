@@ -51,26 +51,31 @@ async function openHolder(target: string) {
   return { host: `unix://${path}`, opened, close };
 }
 
-it('a command whose client was ended before the server had answered is not waited with', async () => {
-  const mark = makeMark();
-  const holder = await openHolder(readDaemon(home).socket);
-  const via: Home = toVia(home, holder.host);
-  const child = via.start(['exec', '-n', ...LONG, sandbox, '--', 'sh', '-c', `exec sleep 3600; : ${mark}`]);
-  await holder.opened;
-  child.kill('SIGTERM');
-  expect(await child).toMatchObject({ exitCode: 143 });
-  await untilClientGone(mark);
-  await holder.close();
-});
+it.each(['kill', 'keep'])(
+  'a command whose client was ended before the server had answered is not waited with, --on-disconnect %s',
+  async (what) => {
+    const mark = makeMark();
+    const holder = await openHolder(readDaemon(home).socket);
+    const via: Home = toVia(home, holder.host);
+    const options = ['-n', ...LONG, '--on-disconnect', what];
+    const child = via.start(['exec', ...options, sandbox, '--', 'sh', '-c', `exec sleep 3600; : ${mark}`]);
+    await holder.opened;
+    child.kill('SIGTERM');
+    expect(await child).toMatchObject({ exitCode: 143 });
+    await untilClientGone(mark);
+    await holder.close();
+  },
+);
 
-const ROADS = [
-  { road: 'on a channel', refusesUpgrades: false },
-  { road: 'over plain HTTP', refusesUpgrades: true },
-];
+/** Who leaves has not been cut off: nothing is kept for it. */
+const ROADS = ['kill', 'keep'].flatMap((what) => [
+  { road: 'on a channel', what, refusesUpgrades: false },
+  { road: 'over plain HTTP', what, refusesUpgrades: true },
+]);
 
 it.each(ROADS)(
-  'a command whose client was ended while its sandbox was made is not waited with, $road',
-  async ({ refusesUpgrades }) => {
+  'a command whose client was ended while its sandbox was made is not waited with, $road, $what',
+  async ({ refusesUpgrades, what }) => {
     const mark = makeMark();
     const directory = await makeDirectory('runtime-');
     const runtime = await makeHeldRuntime(directory);
@@ -79,7 +84,15 @@ it.each(ROADS)(
     const proxy = await ChaosProxy.open({ upstream: () => readDaemon(other).socket, refusesUpgrades });
     await execa('mkfifo', [runtime.hold]);
     const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
-    const child = toVia(other, proxy.tcpHost).start(['exec', '-n', ...LONG, '--', ...command]);
+    const child = toVia(other, proxy.tcpHost).start([
+      'exec',
+      '-n',
+      ...LONG,
+      '--on-disconnect',
+      what,
+      '--',
+      ...command,
+    ]);
     await waitUntil(runtime.isHeld);
     child.kill('SIGTERM');
     expect(await child).toMatchObject({ exitCode: 143 });
@@ -92,14 +105,21 @@ it.each(ROADS)(
 );
 
 it.each(ROADS)(
-  'a command whose client cannot go on is not waited with, $road',
-  async ({ refusesUpgrades }) => {
+  'a command whose client cannot go on is not waited with, $road, $what',
+  async ({ refusesUpgrades, what }) => {
     const mark = makeMark();
     const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket, refusesUpgrades });
     const script = 'sbx exec "$@" </';
     const command = ['sh', '-c', `exec sleep 3600; : ${mark}`];
     const via = toVia(home, proxy.tcpHost);
-    const { stderr, exitCode } = await runShell(via, script, [...LONG, sandbox, '--', ...command]);
+    const { stderr, exitCode } = await runShell(via, script, [
+      ...LONG,
+      '--on-disconnect',
+      what,
+      sandbox,
+      '--',
+      ...command,
+    ]);
     expect(exitCode).toBe(125);
     expect(stderr).toMatch(/^sbx: Cannot read stdin: EISDIR.*\nsbx: hint: The command was ended/);
     await untilClientGone(mark);

@@ -52,6 +52,7 @@ export class ExecClients {
     });
     this.readers = new ExecReaders({
       view: this.journal,
+      end: () => this.#end,
       terminal: () => options.terminal(),
       onSent: (reader, offsets) => {
         if (!reader.isOwner) return;
@@ -84,7 +85,9 @@ export class ExecClients {
    */
   async attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
     const { client, window, output: hasOutput = true, heartbeat_ms: heartbeatMs } = request;
-    const from = await resolveFrom(this.journal, request.from ?? 'now');
+    const offsetsAt = async (position: number): Promise<StreamBytes | undefined> =>
+      this.journal.offsetsAt(position);
+    const from = await resolveFrom({ end: this.#end, offsetsAt }, request.from ?? 'now');
     const isOwner = this.#makeOwner(request, from);
     const reader = this.readers.add({ client, window, from, heartbeatMs, hasOutput, isOwner }, open);
     reader.send({
@@ -93,7 +96,7 @@ export class ExecClients {
       sandbox: this.#options.sandbox.name,
       owner: isOwner,
       from,
-      written: this.journal.visible,
+      written: this.#end,
       signals: this.#signals.lastOf(client),
     });
     const started = this.#options.started();
@@ -106,7 +109,7 @@ export class ExecClients {
 
   /** A client has everything before these offsets. @throws SbxError `invalid_argument` beyond what was shown */
   acknowledge(client: string | undefined, offsets: Partial<StreamBytes>): void {
-    requireShown(this.journal, offsets);
+    requireShown(this.#end, offsets);
     const reader = this.readers.find(client);
     reader?.hear();
     const isOwners = reader?.isOwner ?? this.isOwnedBy(client);
@@ -160,6 +163,11 @@ export class ExecClients {
   async whenDone(): Promise<void> {
     await this.readers.allRead;
     await this.journal.settle();
+  }
+
+  /** When nothing more will come, what is still on its way to the disk counts too: readers are shown all of it. */
+  get #end(): StreamBytes {
+    return this.#options.terminal() === undefined ? this.journal.visible : this.journal.written;
   }
 
   #makeOwner(request: AttachRequest, from: StreamBytes): boolean {

@@ -100,7 +100,9 @@ export class ExecClients {
       signals: this.#signals.lastOf(client),
     });
     const started = this.#options.started();
-    if (started !== undefined) reader.send(started);
+    // Whoever comes to one that has ended gets the same events whether we still have it or only its record.
+    const isNews = isOwner || this.#options.terminal() === undefined;
+    if (started !== undefined && isNews) reader.send(started);
     reader.send(this.#stdin.state);
     reader.wake();
     this.#options.onRoom();

@@ -133,3 +133,27 @@ describe('an exec that has ended while its log is still being stored', () => {
     }).toThrow(`it has ${BYTES.length} bytes`);
   });
 });
+
+describe('the news that the command runs', () => {
+  const typesOf = (events: readonly ExecEvent[]): string[] => events.map(({ type }) => type);
+
+  it('is none for a watcher of one that has ended', async () => {
+    clients.append('stdout', Buffer.from('hi'));
+    terminal = EXITED;
+    const events = await attachToEnded({ from: 'now' });
+    expect(typesOf(events)).toEqual(['attached', 'stdin', 'exit']);
+  });
+
+  it('is told to a watcher of one that runs, and to an owner that comes back after the end', async () => {
+    const first = openConnection();
+    clients.show(first.open);
+    const watching = openConnection();
+    await clients.attach({ id: ID, client: WATCHER, watch: true }, watching.open);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(typesOf(watching.events)).toEqual(['attached', 'started', 'stdin']);
+    terminal = EXITED;
+    const events = await attachToEnded({ client: OWNER, watch: false, from: { stdout: 0, stderr: 0 } });
+    expect(events[0]).toMatchObject({ type: 'attached', owner: true });
+    expect(typesOf(events)).toEqual(['attached', 'started', 'stdin', 'exit']);
+  });
+});

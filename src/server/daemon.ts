@@ -96,8 +96,8 @@ export class Daemon {
   }
 
   /**
-   * Starts nothing more, and waits for the execs that have an owner client, for `waitMs` milliseconds at most. Then it
-   * ends what runs, tells the readers, and lets go of everything. Another call can only shorten the waiting.
+   * Starts nothing more, and waits for the execs that have an owner client, until it has read all of them, for `waitMs`
+   * milliseconds at most. Then it ends what runs, tells the readers, and lets go of everything. Another call can only shorten the waiting.
    */
   stop({ waitMs = 0 }: { waitMs?: number } = {}): Promise<void> {
     this.#waitsUntil = Math.min(this.#waitsUntil, performance.now() + waitMs);
@@ -109,7 +109,7 @@ export class Daemon {
     this.#idle?.stop();
     this.#execs.refuseStarts();
     this.#sandboxes.refuseNew();
-    while (this.#execs.isAnyAttached && performance.now() < this.#waitsUntil) await delay(10);
+    while (this.#isAnyoneWaiting() && performance.now() < this.#waitsUntil) await delay(10);
     await this.#execs.close();
     await this.#sandboxes.close();
     this.#app.server.closeAllConnections();
@@ -123,6 +123,10 @@ export class Daemon {
   #isBusy(): boolean {
     const { runningCount, hasBackground, isAnyAwaited } = this.#execs;
     return runningCount > 0 || hasBackground || isAnyAwaited || this.#sandboxes.isAwaitingExpiry;
+  }
+
+  #isAnyoneWaiting(): boolean {
+    return this.#execs.isAnyAttached || this.#execs.isAnyRead;
   }
 
   #requestStop({ if_idle: ifIdle = false, wait_ms: waitMs = 0 }: StopRequest): void {

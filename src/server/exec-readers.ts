@@ -38,6 +38,11 @@ export class ExecReaders {
     return this.#owner;
   }
 
+  /** The owner client is there, and not cut off. */
+  get isOwnerReading(): boolean {
+    return this.#ownReader !== undefined;
+  }
+
   /** The owner client's socket does not take what there is to send. */
   get isOwnerBehind(): boolean {
     return this.#ownReader?.isBehind ?? false;

@@ -157,3 +157,34 @@ describe('the news that the command runs', () => {
     expect(typesOf(events)).toEqual(['attached', 'started', 'stdin', 'exit']);
   });
 });
+
+describe('an owner whose connection takes no more when its exec has ended', () => {
+  /** Of more than the connection takes. */
+  async function showEnded() {
+    const connection = openConnection();
+    connection.sink.pause();
+    clients.show(connection.open);
+    clients.append('stdout', BYTES);
+    terminal = EXITED;
+    clients.readers.wake();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(clients.readers.isOwnerReading).toBe(true);
+    return connection;
+  }
+
+  it('is one that reads, until it has the rest', async () => {
+    const { sink, events } = await showEnded();
+    sink.resume();
+    await new Promise((resolve) => sink.once('close', resolve));
+    expect(countBytes(events)).toBe(BYTES.length);
+    expect(clients.readers.isOwnerReading).toBe(false);
+  });
+
+  it('is no more one that reads when it is cut off, also where it may come back', async () => {
+    const { sink } = await showEnded();
+    sink.destroy();
+    await new Promise((resolve) => sink.once('close', resolve));
+    expect(clients.readers.owner).toMatchObject({ client: OWNER });
+    expect(clients.readers.isOwnerReading).toBe(false);
+  });
+});

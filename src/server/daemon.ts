@@ -88,11 +88,10 @@ export class Daemon {
     await this.#app.listen({ path: this.#socket });
     chmodSync(this.#socket, 0o600);
     this.#writeFile();
-    this.#idle = new IdleWatch(
-      this.#options.idleExitMs,
-      () => this.#isBusy() || this.#clients > 0,
-      () => void this.stop(),
-    );
+    this.#idle = new IdleWatch(this.#options.idleExitMs, {
+      isBusy: () => this.#isBusy() || this.#clients > 0,
+      onIdle: () => void this.stop(),
+    });
   }
 
   /**

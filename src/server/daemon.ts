@@ -12,7 +12,7 @@ import { createApp } from './http/app.ts';
 import { ExecRegistry } from './exec-registry.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { SandboxRegistry } from './sandbox-registry.ts';
-import { prepareSocketPath } from './socket-path.ts';
+import { hideSocket, prepareSocketPath, removeSocket, showSocket } from './socket-path.ts';
 
 export interface DaemonOptions {
   /** Prepared, and locked by the caller. */
@@ -84,12 +84,19 @@ export class Daemon {
       });
     });
     // We hold the lock: a socket that is there is a dead daemon's.
-    rmSync(this.#socket, { force: true });
+    removeSocket(this.#socket);
     await this.#app.listen({ path: this.#socket });
     chmodSync(this.#socket, 0o600);
     this.#writeFile();
     this.#idle = new IdleWatch(this.#options.idleExitMs, {
       isBusy: () => this.#isBusy() || this.#clients > 0,
+      // Whoever comes now starts another server, which waits for our lock, and is not told that this one stops.
+      onLeaving: () => {
+        hideSocket(this.#socket);
+      },
+      onStaying: () => {
+        showSocket(this.#socket);
+      },
       onIdle: () => void this.stop(),
     });
   }
@@ -114,7 +121,7 @@ export class Daemon {
     this.#app.server.closeAllConnections();
     await this.#app.close();
     await this.#options.driver.close();
-    rmSync(this.#socket, { force: true });
+    removeSocket(this.#socket);
     rmSync(toDaemonFilePath(this.#options.stateDir), { force: true });
     this.#onStopped();
   }

@@ -3,7 +3,11 @@ const SHORTEST_SLEEP_MS = 100;
 
 export interface IdleWatchHooks {
   isBusy(): boolean;
-  /** Runs once, when nothing has been busy for the given time. */
+  /** It is about to be idle: nobody new may come from now on. */
+  onLeaving(): void;
+  /** Somebody had come before that: others may come again. */
+  onStaying(): void;
+  /** Runs once, when nothing has been busy for the given time, and nobody can come any more. */
   onIdle(): void;
 }
 
@@ -40,7 +44,8 @@ export class IdleWatch {
     this.#ticked = now;
     if (hasSlept || this.#hooks.isBusy()) this.#idleSince = now;
     else if (now - this.#idleSince >= this.#idleMs) {
-      // Whoever has connected since the last turn of the loop is seen by then.
+      this.#hooks.onLeaving();
+      // Whoever has connected before is seen by then.
       this.#lastLook = setImmediate(() => {
         this.#decide();
       });
@@ -50,6 +55,7 @@ export class IdleWatch {
   #decide(): void {
     if (this.#hooks.isBusy()) {
       this.#idleSince = performance.now();
+      this.#hooks.onStaying();
       return;
     }
     this.stop();

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { IdleWatch } from '../../src/server/idle-watch.ts';
+import { hideSocket, removeSocket, showSocket } from '../../src/server/socket-path.ts';
 
 const IDLE_MS = 400;
 
@@ -31,6 +32,15 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
+const hide = {
+  onLeaving: () => {
+    hideSocket(socketPath);
+  },
+  onStaying: () => {
+    showSocket(socketPath);
+  },
+};
+
 /** Nothing of this process runs meanwhile, as where it was stopped. */
 function stall(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
@@ -39,14 +49,20 @@ function stall(ms: number): void {
 it('a server that nobody uses is idle when its time has passed', async () => {
   const begun = performance.now();
   await new Promise<void>((resolve) => {
-    watching = new IdleWatch(IDLE_MS, { isBusy: () => false, onIdle: resolve });
+    watching = new IdleWatch(IDLE_MS, { ...hide, isBusy: () => false, onIdle: resolve });
   });
   expect(performance.now() - begun).toBeGreaterThanOrEqual(IDLE_MS);
+  // Nobody comes any more, for whom it would be too late.
+  const [error] = (await once(connect(socketPath), 'error')) as [Error];
+  expect(error).toMatchObject({ code: 'ENOENT' });
+  removeSocket(socketPath);
+  expect(readdirSync(directory)).toEqual([]);
 });
 
 it('a server that slept is not idle before it has seen who came meanwhile', async () => {
   let isIdle = false;
   watching = new IdleWatch(IDLE_MS, {
+    ...hide,
     isBusy: () => accepted.length > 0,
     onIdle: () => {
       isIdle = true;
@@ -65,6 +81,7 @@ it('a server is not idle to which somebody comes at its last look', async () => 
   let isIdle = false;
   let hasCome = false;
   watching = new IdleWatch(IDLE_MS, {
+    ...hide,
     isBusy: () => {
       const isBusy = accepted.length > 0;
       if (!hasCome && performance.now() - begun >= IDLE_MS) {
@@ -80,4 +97,5 @@ it('a server is not idle to which somebody comes at its last look', async () => 
   await once(server, 'connection');
   await new Promise((resolve) => setImmediate(resolve));
   expect(isIdle).toBe(false);
+  await once(connect(socketPath), 'connect');
 });

@@ -12,7 +12,7 @@ import { createApp } from './http/app.ts';
 import { ExecRegistry } from './exec-registry.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { SandboxRegistry } from './sandbox-registry.ts';
-import { prepareSocketPath } from './socket-path.ts';
+import { hideSocket, prepareSocketPath, removeSocket, showSocket } from './socket-path.ts';
 
 export interface DaemonOptions {
   /** Prepared, and locked by the caller. */
@@ -84,20 +84,26 @@ export class Daemon {
       });
     });
     // We hold the lock: a socket that is there is a dead daemon's.
-    rmSync(this.#socket, { force: true });
+    removeSocket(this.#socket);
     await this.#app.listen({ path: this.#socket });
     chmodSync(this.#socket, 0o600);
     this.#writeFile();
-    this.#idle = new IdleWatch(
-      this.#options.idleExitMs,
-      () => this.#isBusy() || this.#clients > 0,
-      () => void this.stop(),
-    );
+    this.#idle = new IdleWatch(this.#options.idleExitMs, {
+      isBusy: () => this.#isBusy() || this.#clients > 0,
+      // Whoever comes now starts another server, which waits for our lock, and is not told that this one stops.
+      onLeaving: () => {
+        hideSocket(this.#socket);
+      },
+      onStaying: () => {
+        showSocket(this.#socket);
+      },
+      onIdle: () => void this.stop(),
+    });
   }
 
   /**
-   * Starts nothing more, and waits for the execs that have an owner client, for `waitMs` milliseconds at most. Then it
-   * ends what runs, tells the readers, and lets go of everything. Another call can only shorten the waiting.
+   * Starts nothing more, and waits for the execs that have an owner client, until it has read all of them, for `waitMs`
+   * milliseconds at most. Then it ends what runs, tells the readers, and lets go of everything. Another call can only shorten the waiting.
    */
   stop({ waitMs = 0 }: { waitMs?: number } = {}): Promise<void> {
     this.#waitsUntil = Math.min(this.#waitsUntil, performance.now() + waitMs);
@@ -109,13 +115,13 @@ export class Daemon {
     this.#idle?.stop();
     this.#execs.refuseStarts();
     this.#sandboxes.refuseNew();
-    while (this.#execs.isAnyAttached && performance.now() < this.#waitsUntil) await delay(10);
+    while (this.#isAnyoneWaiting() && performance.now() < this.#waitsUntil) await delay(10);
     await this.#execs.close();
     await this.#sandboxes.close();
     this.#app.server.closeAllConnections();
     await this.#app.close();
     await this.#options.driver.close();
-    rmSync(this.#socket, { force: true });
+    removeSocket(this.#socket);
     rmSync(toDaemonFilePath(this.#options.stateDir), { force: true });
     this.#onStopped();
   }
@@ -123,6 +129,10 @@ export class Daemon {
   #isBusy(): boolean {
     const { runningCount, hasBackground, isAnyAwaited } = this.#execs;
     return runningCount > 0 || hasBackground || isAnyAwaited || this.#sandboxes.isAwaitingExpiry;
+  }
+
+  #isAnyoneWaiting(): boolean {
+    return this.#execs.isAnyAttached || this.#execs.isAnyRead;
   }
 
   #requestStop({ if_idle: ifIdle = false, wait_ms: waitMs = 0 }: StopRequest): void {

@@ -45,11 +45,12 @@ async function showEnded(
   if (output && store === undefined) requireNothingLeft(record, request);
   const visible = toEnd(record, store);
   const offsetsAt = async (position: number): Promise<StreamBytes | undefined> => store?.offsetsAt(position);
-  const from = await resolveFrom({ visible, offsetsAt }, request.from ?? 'now');
+  const from = await resolveFrom({ end: visible, offsetsAt }, request.from ?? 'now');
   const reader = new ExecReader(
     { client, window, from, hasOutput, heartbeatMs, isOwner: false },
     {
       view: { memory: undefined, store, visible },
+      end: () => visible,
       terminal: () => toTerminal(record),
       onSent: () => undefined,
       onCompleted: () => undefined,

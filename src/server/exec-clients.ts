@@ -56,6 +56,7 @@ export class ExecClients {
     });
     this.readers = new ExecReaders({
       view: this.journal,
+      end: () => this.#end,
       terminal: () => options.terminal(),
       onSent: (reader, offsets) => {
         if (!reader.isOwner) return;
@@ -88,7 +89,9 @@ export class ExecClients {
    */
   async attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
     const { client, window, output: hasOutput = true, heartbeat_ms: heartbeatMs } = request;
-    const from = await resolveFrom(this.journal, request.from ?? 'now');
+    const offsetsAt = async (position: number): Promise<StreamBytes | undefined> =>
+      this.journal.offsetsAt(position);
+    const from = await resolveFrom({ end: this.#end, offsetsAt }, request.from ?? 'now');
     const isOwner = this.#makeOwner(request, from);
     const reader = this.readers.add({ client, window, from, heartbeatMs, hasOutput, isOwner }, open);
     const fed = this.#options.terminal() === undefined ? this.#turns.fedBy(client) : undefined;
@@ -98,12 +101,14 @@ export class ExecClients {
       sandbox: this.#options.sandbox.name,
       owner: isOwner,
       from,
-      written: this.journal.visible,
+      written: this.#end,
       signals: this.#signals.lastOf(client),
       ...(fed !== undefined && { fed }),
     });
     const started = this.#options.started();
-    if (started !== undefined) reader.send(started);
+    // Whoever comes to one that has ended gets the same events whether we still have it or only its record.
+    const isNews = isOwner || this.#options.terminal() === undefined;
+    if (started !== undefined && isNews) reader.send(started);
     reader.send(this.#stdin.state);
     reader.wake();
     this.#options.onRoom();
@@ -112,7 +117,7 @@ export class ExecClients {
 
   /** A client has everything before these offsets. @throws SbxError `invalid_argument` beyond what was shown */
   acknowledge(client: string | undefined, offsets: Partial<StreamBytes>): void {
-    requireShown(this.journal, offsets);
+    requireShown(this.#end, offsets);
     const reader = this.readers.find(client);
     reader?.hear();
     const isOwners = reader?.isOwner ?? this.isOwnedBy(client);
@@ -172,6 +177,11 @@ export class ExecClients {
   async whenDone(): Promise<void> {
     await this.readers.allRead;
     await this.journal.settle();
+  }
+
+  /** When nothing more will come, what is still on its way to the disk counts too: readers are shown all of it. */
+  get #end(): StreamBytes {
+    return this.#options.terminal() === undefined ? this.journal.visible : this.journal.written;
   }
 
   #makeOwner(request: AttachRequest, from: StreamBytes): boolean {

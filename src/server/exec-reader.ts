@@ -25,6 +25,8 @@ export interface ReaderSettings {
 
 export interface ReaderHooks {
   readonly view: LogView;
+  /** Up to where readers may count on being shown the output. */
+  end(): StreamBytes;
   terminal(): TerminalEvent | undefined;
   /** The socket took everything up to these offsets. */
   onSent(reader: ExecReader, offsets: StreamBytes): void;
@@ -111,7 +113,7 @@ export class ExecReader {
 
   /** It has everything before these offsets. @throws SbxError `invalid_argument` beyond what was shown */
   acknowledge(offsets: Partial<StreamBytes>): void {
-    requireShown(this.#hooks.view, offsets);
+    requireShown(this.#hooks.end(), offsets);
     for (const stream of OUTPUT_STREAMS) {
       this.#acknowledged[stream] = Math.max(this.#acknowledged[stream], offsets[stream] ?? 0);
     }

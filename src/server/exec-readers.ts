@@ -2,7 +2,7 @@ import { SilenceWatch } from '../protocol/silence-watch.ts';
 import type { OpenStream } from './event-stream.ts';
 import { ExecReader, type ReaderHooks, type ReaderSettings } from './exec-reader.ts';
 
-export interface ExecReadersHooks extends Pick<ReaderHooks, 'view' | 'terminal' | 'onSent'> {
+export interface ExecReadersHooks extends Pick<ReaderHooks, 'view' | 'end' | 'terminal' | 'onSent'> {
   /** The owner client will not come back, or has not come back in time. */
   onOwnerGone(): void;
 }
@@ -36,6 +36,11 @@ export class ExecReaders {
 
   get owner(): Owner | undefined {
     return this.#owner;
+  }
+
+  /** The owner client is there, and not cut off. */
+  get isOwnerReading(): boolean {
+    return this.#ownReader !== undefined;
   }
 
   /** The owner client's socket does not take what there is to send. */

@@ -92,6 +92,11 @@ export class ExecRegistry {
     return [...this.#running.values()].some((exec) => exec.clients.readers.owner !== undefined);
   }
 
+  /** Some owner client is still taking the rest of an exec that has ended. */
+  get isAnyRead(): boolean {
+    return [...this.#lingering.values()].some((exec) => exec.clients.readers.isOwnerReading);
+  }
+
   /** Some client may come back for the rest of an exec that has ended. */
   get isAnyAwaited(): boolean {
     return [...this.#lingering.values()].some((exec) => exec.clients.readers.owner !== undefined);

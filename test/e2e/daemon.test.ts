@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
@@ -6,13 +7,14 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readProcessStat } from '../../src/posix/process-stat.ts';
-import type { HealthAnswer } from '../../src/protocol/api.ts';
+import { routes, type HealthAnswer } from '../../src/protocol/api.ts';
 import { callApi, findExecs, readDaemon } from '../support/api.ts';
 import { ByteReader } from '../support/byte-reader.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
+import { serveHeld } from '../support/held-server.ts';
 import { openHome, type Home } from '../support/home.ts';
-import { findDaemons } from '../support/daemons.ts';
+import { countSockets, findDaemons } from '../support/daemons.ts';
 import { MODES, runShell } from '../support/shell.ts';
 
 let home: Home;
@@ -100,24 +102,24 @@ describe('sbx serve', () => {
   });
 
   it('stays while an exec runs, and while a sandbox waits for its time to come', async () => {
-    const server = serve('--idle-exit', '300ms');
-    server.stdout.resume();
-    server.stderr.resume();
-    await waitUntil(() => existsSync(join(home.stateDir, 'daemon.json')));
-    const { pid } = readDaemon(home);
-    expect(await home.run(['exec', '-n', '--', 'sleep', '1.2'])).toMatchObject({ exitCode: 0 });
-    await home.run(['create', 'brief', '--ttl', '1500ms']);
-    expect(readDaemon(home).pid).toBe(pid);
+    const { server, release } = await serveHeld(home);
+    const exec = { id: randomUUID(), argv: ['sleep', '1.2'], detached: true };
+    const brief = { name: 'brief', ttl_ms: 1500 };
+    expect(await callApi(home, 'POST', { path: routes.execs, json: exec })).toMatchObject({ status: 201 });
+    expect(await callApi(home, 'POST', { path: routes.sandboxes, json: brief })).toMatchObject({
+      status: 201,
+    });
+    release();
     expect(await server).toMatchObject({ exitCode: 0 });
+    const record = readFileSync(join(home.stateDir, 'execs', exec.id, 'record.json'), 'utf8');
+    expect(JSON.parse(record)).toMatchObject({ state: 'exited', exit: { code: 0 }, reason: 'exited' });
     expect(await readdir(join(home.stateDir, 'sandboxes'))).toEqual([]);
   });
 
   it('leaves sandboxes to the next', async () => {
-    const server = serve('--idle-exit', '300ms');
-    server.stdout.resume();
-    server.stderr.resume();
-    await waitUntil(() => existsSync(join(home.stateDir, 'daemon.json')));
+    const { server, release } = await serveHeld(home);
     await home.createSandbox('web');
+    release();
     expect(await server).toMatchObject({ exitCode: 0 });
     expect(await home.run(['exec', 'web', 'echo', 'hi'])).toMatchObject(ok('hi\n'));
   });
@@ -301,8 +303,11 @@ describe('what lies in the state directory', () => {
 
   it('may be a socket that nobody listens on', async () => {
     await home.run(['ls']);
-    process.kill(readDaemon(home).pid, 'SIGKILL');
+    const { pid, socket } = readDaemon(home);
+    process.kill(pid, 'SIGKILL');
     await waitUntil(() => findDaemons(home.stateDir).length === 0);
+    // Another of its threads may hold the socket for a moment longer.
+    await waitUntil(() => countSockets(socket) === 0);
     expect(await readdir(home.stateDir)).toContain('sbx.sock');
     expect(await home.run(['ls'])).toMatchObject({ stderr: '', exitCode: 0 });
   });

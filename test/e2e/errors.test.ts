@@ -7,11 +7,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readProcessStat } from '../../src/posix/process-stat.ts';
 import { PROTOCOL, routes } from '../../src/protocol/api.ts';
 import { ERRORS, type ErrorCode } from '../../src/protocol/errors.ts';
 import { readDaemon } from '../support/api.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
-import { countSockets } from '../support/daemons.ts';
+import { countSockets, findDaemons } from '../support/daemons.ts';
 import {
   CLIENT,
   makeExecCases,
@@ -23,6 +24,7 @@ import {
 import { makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { findLeftovers, openHome, useHome, type Home } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
+import { startStreaming } from '../support/streaming.ts';
 
 const home = useHome();
 let directory: string;
@@ -154,7 +156,8 @@ const CASES = {
       const { id } = JSON.parse(String(stdout)) as { id: string };
       const pid = Number(readFileSync(join(home.stateDir, 'sandboxes', id, 'init.pid'), 'utf8'));
       process.kill(pid, 'SIGKILL');
-      await waitUntil(() => !existsSync(`/proc/${pid}/root/proc`));
+      // Its root goes earlier than it does.
+      await waitUntil(() => [undefined, 'Z'].includes(readProcessStat(pid)?.state));
       const told = toTold(await home.run(['exec', 'stopped-one', 'true']));
       expect(await home.run(['rm', 'stopped-one'])).toMatchObject({ stderr: '', exitCode: 0 });
       return told;
@@ -280,14 +283,18 @@ const CASES = {
     reach: () =>
       inAnother(async (other) => {
         const name = await other.createSandbox();
-        const json = {
-          id: randomUUID(),
-          sandbox: name,
-          argv: ['sh', '-c', "trap '' TERM; echo ready; sleep 2"],
-        };
-        await call({ path: routes.execs, json: { ...json, kill_after_ms: 2_000 } }, other);
-        await call({ path: routes.stop, json: {} }, other);
-        return call({ path: routes.execs, json: { ...json, id: randomUUID() } }, other);
+        // The server waits for it, and refuses what is new.
+        const run = startStreaming(other, [name, '--', 'sh', '-c', 'echo ready; read -r _']);
+        expect(await run.stdout.line()).toBe('ready');
+        expect(await call({ path: routes.stop, json: { wait_ms: 3_600_000 } }, other)).toMatchObject({
+          http: 200,
+        });
+        const json = { id: randomUUID(), sandbox: name, argv: ['true'] };
+        const told = await call({ path: routes.execs, json }, other);
+        run.child.stdin.end('\n');
+        expect(await run.finish()).toMatchObject({ status: 0 });
+        await waitUntil(() => findDaemons(other.stateDir).length === 0);
+        return told;
       }),
   },
   busy: {

@@ -6,6 +6,7 @@ import { routes } from '../../src/protocol/api.ts';
 import { CALLER, makeDirectory } from './caller.ts';
 import { ChaosLink, type LinkOwner, type Mark } from './chaos-link.ts';
 import { planFaults, toSeed, type PlanOptions } from './chaos-plan.ts';
+import { OWN_ADDRESS } from './own-address.ts';
 
 export interface ChaosProxyOptions extends Omit<PlanOptions, 'seed'> {
   /** The socket of the server, asked for at each connection: a restarted one may have another. */
@@ -65,7 +66,7 @@ export class ChaosProxy {
 
   /** For `--host`, by TCP. */
   get tcpHost(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${OWN_ADDRESS}:${this.#port}`;
   }
 
   /** Cuts every connection; gives how many had been used. */
@@ -96,7 +97,7 @@ export class ChaosProxy {
   async resume(): Promise<void> {
     this.#servers = [
       await this.#listen({ path: this.socketPath }),
-      await this.#listen({ port: this.#port, host: '127.0.0.1' }),
+      await this.#listen({ port: this.#port, host: OWN_ADDRESS }),
     ];
     this.#port = (this.#servers[1]!.address() as AddressInfo).port;
     await chown(this.socketPath, CALLER.uid, CALLER.gid);

@@ -1,8 +1,10 @@
 import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { routes, type ExecRecord } from '../../src/protocol/api.ts';
 import { callApi } from './api.ts';
+import { makeMark, waitUntil } from './guests.ts';
 import type { Home } from './home.ts';
 
 /** A log of so many bytes is not in the server's memory any more when all of it is written. */
@@ -29,6 +31,41 @@ export async function release(home: Home, sandbox: string, name: string): Promis
 /** What waits in a script until it is released. */
 export function toWait(name: string): string {
   return `until test -e /tmp/${name}; do sleep 0.05; done`;
+}
+
+export interface StepOptions {
+  /** Shell commands, each of which writes something at once. */
+  readonly steps: readonly [string, ...string[]];
+  /** Before each of them but the first, in milliseconds. */
+  readonly pauseMs?: number;
+}
+
+/**
+ * Runs shell commands without an owner client, and gives the id when they have ended. Each of them begins when the log
+ * has what the one before wrote.
+ */
+export async function runInSteps(
+  home: Home,
+  sandbox: string,
+  { steps: [first, ...others], pauseMs = 0 }: StepOptions,
+): Promise<string> {
+  const later = others.map((command) => ({ command, mark: makeMark() }));
+  const script = [first, ...later.map(({ command, mark }) => `${toWait(mark)}; ${command}`)].join('; ');
+  const id = await startDetachedShell(home, sandbox, [script]);
+  let size = 0;
+  for (const { mark } of later) {
+    const before = size;
+    await waitUntil(async () => (size = await readLogSize(home, id)) > before);
+    await delay(pauseMs);
+    await release(home, sandbox, mark);
+  }
+  await home.run(['wait', id]);
+  return id;
+}
+
+async function readLogSize(home: Home, id: string): Promise<number> {
+  const { stdout, stderr } = await home.runBytes(['logs', id]);
+  return toBuffer(stdout).length + toBuffer(stderr).length;
 }
 
 /** What `runBytes` gives, as what it is. */

@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { join } from 'node:path';
 import { createServer as createTlsServer } from 'node:tls';
 import { execa } from 'execa';
+import { OWN_ADDRESS } from './own-address.ts';
 
 export interface Forwarder {
   readonly port: number;
@@ -32,11 +33,13 @@ export interface Certificate {
   readonly keyFile: string;
 }
 
-/** Makes a certificate for `localhost`, 127.0.0.1 and ::1, with the openssl program. */
+/** Makes a certificate for `localhost`, 127.0.0.1, ::1 and our own address, with the openssl program. */
 export async function makeCertificate(directory: string): Promise<Certificate> {
   const certificate = { certificateFile: join(directory, 'cert.pem'), keyFile: join(directory, 'key.pem') };
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1'];
+  const addresses = ['127.0.0.1', '::1', OWN_ADDRESS].map((address) => `IP:${address}`);
+  const alternatives = `subjectAltName=${['DNS:localhost', ...addresses].join(',')}`;
+  const names = ['-subj', '/CN=localhost', '-addext', alternatives];
   const files = ['-keyout', certificate.keyFile, '-out', certificate.certificateFile];
   await execa('openssl', ['req', '-x509', ...key, ...names, '-days', '2', ...files]);
   return certificate;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeDirectory } from './caller.ts';
 import { makeCertificate, type Certificate } from './forwarder.ts';
+import { OWN_ADDRESS } from './own-address.ts';
 
 /** How nginx is set up between client and server; all of them at once in one nginx. */
 export const NGINX_SETUPS = ['defaults', 'unbuffered', 'tls'] as const;
@@ -46,11 +47,11 @@ export async function startNginx(socketPath: string): Promise<Nginx> {
   await waitUntilListening(child, { ports: Object.values(ports), log });
   return {
     hosts: {
-      defaults: `http://127.0.0.1:${ports.defaults}`,
-      unbuffered: `http://127.0.0.1:${ports.unbuffered}`,
-      tls: `https://localhost:${ports.tls}`,
+      defaults: `http://${OWN_ADDRESS}:${ports.defaults}`,
+      unbuffered: `http://${OWN_ADDRESS}:${ports.unbuffered}`,
+      tls: `https://${OWN_ADDRESS}:${ports.tls}`,
     },
-    bodiless: `http://127.0.0.1:${ports.defaults}/bodiless`,
+    bodiless: `http://${OWN_ADDRESS}:${ports.defaults}/bodiless`,
     caFile: certificate.certificateFile,
     readLog: () => readFileSync(log, 'utf8'),
     close: async () => {
@@ -63,9 +64,9 @@ export async function startNginx(socketPath: string): Promise<Nginx> {
 
 type Ports = Readonly<Record<NginxSetup, number>>;
 
-/** All of them are held until the last is known, so that no two are the same. */
+/** All of them are held until the last is known, so that no two are the same; nobody else takes them afterwards. */
 async function findFreePorts(): Promise<Ports> {
-  const servers = NGINX_SETUPS.map(() => createServer().listen(0, '127.0.0.1'));
+  const servers = NGINX_SETUPS.map(() => createServer().listen(0, OWN_ADDRESS));
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const [defaults = 0, unbuffered = 0, tls = 0] = servers.map(
     (server) => (server.address() as AddressInfo).port,
@@ -116,7 +117,7 @@ http {
   upstream sbx_kept { server unix:${socketPath}; keepalive 8; }
 
   server { # defaults
-    listen 127.0.0.1:${ports.defaults};
+    listen ${OWN_ADDRESS}:${ports.defaults};
     ${clocks}
     location / { proxy_pass http://sbx; }
     location /bodiless/ { proxy_pass http://sbx/; }
@@ -124,7 +125,7 @@ http {
   }
 
   server { # unbuffered
-    listen 127.0.0.1:${ports.unbuffered};
+    listen ${OWN_ADDRESS}:${ports.unbuffered};
     ${clocks}
     location / {
       proxy_pass http://sbx_kept;
@@ -138,7 +139,7 @@ http {
   map $http_upgrade $connection_upgrade { default upgrade; "" close; }
 
   server { # tls
-    listen 127.0.0.1:${ports.tls} ssl;
+    listen ${OWN_ADDRESS}:${ports.tls} ssl;
     ssl_certificate ${certificate.certificateFile};
     ssl_certificate_key ${certificate.keyFile};
     location / {
@@ -166,7 +167,7 @@ async function waitUntilListening(
 }
 
 async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect(port, OWN_ADDRESS);
   try {
     await once(socket, 'connect');
     return true;

@@ -4,7 +4,8 @@ import { OUTPUT_STREAMS, type StreamBytes } from '../../protocol/events.ts';
 
 /** What there is to read of an exec, for somebody who wants to begin. */
 export interface Readable {
-  readonly visible: StreamBytes;
+  /** Where it ends for now, as offsets in each stream. */
+  readonly end: StreamBytes;
   /** The offsets of a reader that has seen everything before `position`; undefined where some of that is gone. */
   offsetsAt(position: number): Promise<StreamBytes | undefined>;
 }
@@ -16,14 +17,14 @@ const START: StreamBytes = { stdout: 0, stderr: 0 };
  * @throws SbxError `position_expired`, `position_beyond_end`
  */
 export async function resolveFrom(readable: Readable, from: ReadFrom): Promise<StreamBytes> {
-  const { visible } = readable;
+  const { end } = readable;
   if (from === 'start') return START;
-  if (from === 'now') return { ...visible };
+  if (from === 'now') return { ...end };
   if (typeof from !== 'number') {
-    for (const stream of OUTPUT_STREAMS) requireWithin(from[stream], visible[stream], `byte of ${stream}`);
+    for (const stream of OUTPUT_STREAMS) requireWithin(from[stream], end[stream], `byte of ${stream}`);
     return from;
   }
-  requireWithin(from, visible.stdout + visible.stderr, 'position');
+  requireWithin(from, end.stdout + end.stderr, 'position');
   const offsets = await readable.offsetsAt(from);
   if (offsets === undefined) {
     throw new SbxError('position_expired', `Cannot read from position ${from}: what follows it is not kept`);
@@ -32,11 +33,11 @@ export async function resolveFrom(readable: Readable, from: ReadFrom): Promise<S
 }
 
 /** Nobody has what was not shown. @throws SbxError `invalid_argument` */
-export function requireShown({ visible }: Pick<Readable, 'visible'>, offsets: Partial<StreamBytes>): void {
+export function requireShown(end: StreamBytes, offsets: Partial<StreamBytes>): void {
   for (const stream of OUTPUT_STREAMS) {
-    const [offset = 0, end] = [offsets[stream], visible[stream]];
-    if (offset <= end) continue;
-    const why = `Cannot acknowledge ${stream} up to ${offset}: it has ${end} bytes`;
+    const [offset = 0, most] = [offsets[stream], end[stream]];
+    if (offset <= most) continue;
+    const why = `Cannot acknowledge ${stream} up to ${offset}: it has ${most} bytes`;
     throw new SbxError('invalid_argument', why);
   }
 }

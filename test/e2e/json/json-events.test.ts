@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
-import { findGuests, makeMark } from '../../support/guests.ts';
+import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
 import { openHome, useHome, useSandbox } from '../../support/home.ts';
 import { parseLine, parseLines, toBytes, type Json } from '../../support/json-schema.ts';
+import { hasPendingSignals } from '../../support/pending-signals.ts';
 import { runShell } from '../../support/shell.ts';
 import { STATUS_CASES } from '../../support/status-cases.ts';
 
@@ -131,9 +132,8 @@ describe('sbx exec --stream --json', () => {
     const [stdout, stderr] = [new ByteReader(child.stdout), new ByteReader(child.stderr)];
     while (!(await stdout.line()).includes('ready'));
     for (let count = 0; count < 3; count += 1) {
+      await waitUntil(() => !hasPendingSignals(child.pid!));
       child.kill('SIGINT');
-      // Signals of one kind that wait are one.
-      await new Promise((resolve) => setTimeout(resolve, 100));
     }
     const rest = parseLines((await stdout.rest()).toString(), 'execEvent');
     expect(rest.at(-1)).toMatchObject({ reason: 'killed', exit: { signal: 'KILL' }, status: 137 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ByteReader } from '../../support/byte-reader.ts';
-import { release, startDetachedShell, toWait } from '../../support/detached.ts';
+import { release, runInSteps, startDetachedShell, toWait } from '../../support/detached.ts';
 import { makeMark, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
 import { parseLine, parseLines, toBytes, type Form, type Json } from '../../support/json-schema.ts';
@@ -108,7 +108,8 @@ describe('sbx wait --json', () => {
 
 describe('sbx logs --json', () => {
   it('prints both streams with their offsets and times, and no end', async () => {
-    const id = await runToEnd("echo out; echo err >&2; sleep 0.2; printf 'é\\377'; exit 7");
+    const steps = ['echo out', 'echo err >&2', "printf 'é\\377'; exit 7"] as const;
+    const id = await runInSteps(home, sandbox, { steps });
     const { lines, exitCode } = await run('logEvent', 'logs', '--json', id);
     expect(exitCode).toBe(0);
     expect(lines.map(({ event, offset }) => [event, offset])).toEqual([
@@ -123,7 +124,7 @@ describe('sbx logs --json', () => {
   });
 
   it('tells the offsets of what --tail and --since leave', async () => {
-    const id = await runToEnd('printf "one\ntwo\n"; sleep 0.3; echo three');
+    const id = await runInSteps(home, sandbox, { steps: ['printf "one\ntwo\n"', 'echo three'] });
     expect(await run('logEvent', 'logs', '--json', '--tail', '2', id)).toMatchObject({
       lines: [
         { event: 'stdout', offset: 4, text: 'two\n' },

@@ -6,6 +6,7 @@ import { readDaemon } from '../../support/api.ts';
 import { ByteReader, toSha256 } from '../../support/byte-reader.ts';
 import { makeDirectory } from '../../support/caller.ts';
 import { countSockets } from '../../support/daemons.ts';
+import { release, toWait } from '../../support/detached.ts';
 import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
 import { openHome, type Home } from '../../support/home.ts';
 import { parseLine, toBytes, type Json } from '../../support/json-schema.ts';
@@ -76,12 +77,19 @@ describe('sbx exec --json', () => {
   });
 
   it('tells of a process that holds a stream', async () => {
-    const object = await run([sandbox, 'sh', '-c', 'sleep 4 & echo hi']);
+    const mark = makeMark();
+    const object = await run([sandbox, 'sh', '-c', `{ ${toWait(mark)}; } & echo hi`]);
     expect(object).toMatchObject({ stdout: { text: 'hi\n' }, drain_truncated: true, status: 0 });
+    await release(home, sandbox, mark);
   });
 
   it('keeps what was printed before a timeout', async () => {
-    const object = await run(['--timeout', '500ms', sandbox, 'sh', '-c', 'echo out; exec sleep 1000']);
+    const runFor = (timeoutMs: number): Promise<Json> =>
+      run(['--timeout', `${timeoutMs}ms`, sandbox, 'sh', '-c', 'echo out; exec sleep 1000']);
+    let timeoutMs = 500;
+    let object = await runFor(timeoutMs);
+    // The time was over before the command had printed anything.
+    while (object.bytes.stdout === 0) object = await runFor((timeoutMs *= 2));
     expect(object).toMatchObject({ stdout: { text: 'out\n' }, reason: 'timeout', status: 124 });
   });
 

@@ -10,6 +10,9 @@ import { toVia } from '../../support/via.ts';
 
 const BYTES = randomBytes(100_000);
 
+/** No stall of a slow machine is to be the end of a run. */
+const LONG = ['--reconnect-grace', '1h'];
+
 const home = useHome();
 const sandbox = useSandbox(home);
 let proxy: ChaosProxy;
@@ -52,7 +55,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
     async ({ place, direction, text }) => {
       const cut = proxy.cutAt({ direction, text: text ?? stdinEnd, place });
       const script = `echo x >> /tmp/${mark}; cat; exit 7`;
-      const ended = await stream(via, [sandbox, '--', 'sh', '-c', script], BYTES);
+      const ended = await stream(via, [...LONG, sandbox, '--', 'sh', '-c', script], BYTES);
       await cut;
       expectEnd({ ...ended, stdout: Buffer.alloc(0) }, { status: 7 });
       expectSameBytes(ended.stdout, BYTES);
@@ -62,7 +65,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
 
   it('a command that ends while its client is cut off is told with its last byte and its status', async () => {
     const script = `echo last; until [ -e /tmp/${mark} ]; do sleep 0.05; done; printf unheard; exit 7`;
-    const run = startStreaming(via, ['-n', '--reconnect-grace', '1m', sandbox, '--', 'sh', '-c', script]);
+    const run = startStreaming(via, ['-n', ...LONG, sandbox, '--', 'sh', '-c', script]);
     expect(await run.stdout.line()).toBe('last');
     await proxy.pause();
     await home.run(['exec', sandbox, 'touch', `/tmp/${mark}`]);
@@ -73,7 +76,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
 
   it('a cut between the last byte and the exit leaves the status', async () => {
     const script = `echo last; until [ -e /tmp/${mark} ]; do sleep 0.05; done; exit 7`;
-    const run = startStreaming(via, ['-n', sandbox, '--', 'sh', '-c', script]);
+    const run = startStreaming(via, ['-n', ...LONG, sandbox, '--', 'sh', '-c', script]);
     expect(await run.stdout.line()).toBe('last');
     const cut = proxy.cutAt({ direction: 'down', text: 'drain_truncated', place: 'before' });
     await home.run(['exec', sandbox, 'touch', `/tmp/${mark}`]);
@@ -84,7 +87,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
   it('an exec whose start was not answered before its server was another is lost, and not run again', async () => {
     const script = `echo x >> /tmp/${mark}`;
     const cut = proxy.cutAt({ direction: 'down', text: 'hello', place: 'before' }).then(() => proxy.pause());
-    const run = startStreaming(via, ['-n', '--reconnect-grace', '1m', sandbox, '--', 'sh', '-c', script]);
+    const run = startStreaming(via, ['-n', ...LONG, sandbox, '--', 'sh', '-c', script]);
     await cut;
     expect(await home.run(['daemon', 'restart'])).toMatchObject({ exitCode: 0 });
     await proxy.resume();
@@ -94,7 +97,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
 
   it('a signal that comes while the client is cut off reaches the command afterwards, once', async () => {
     const script = `trap 'echo got' USR1; trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done; # ${mark}`;
-    const run = startStreaming(via, ['-n', '--reconnect-grace', '1m', sandbox, '--', 'sh', '-c', script]);
+    const run = startStreaming(via, ['-n', ...LONG, sandbox, '--', 'sh', '-c', script]);
     expect(await run.stdout.line()).toBe('ready');
     await proxy.pause();
     run.child.kill('SIGUSR1');
@@ -110,7 +113,7 @@ describe.each(ROADS)('over $road', ({ refusesUpgrades, stdinEnd }) => {
 
   it('stdin and output that come while the client is cut off arrive afterwards', async () => {
     const script = `while read -r line; do echo "$line" >> /tmp/${mark}; echo "got $line"; done`;
-    const run = startStreaming(via, ['--reconnect-grace', '1m', sandbox, '--', 'sh', '-c', script]);
+    const run = startStreaming(via, [...LONG, sandbox, '--', 'sh', '-c', script]);
     run.write('one\n');
     expect(await run.stdout.line()).toBe('got one');
     await proxy.pause();

@@ -21,6 +21,9 @@ const ECHOED = randomBytes(32 * MIB);
 const READ_BYTES = 24 * MIB;
 const NUMBERS = toNumbers(READ_BYTES);
 
+/** These are about bytes: no stall of a slow machine is to be the end of a run. */
+const LONG = ['--reconnect-grace', '1h'];
+
 /** More of them by hand: SBX_CHAOS_SEEDS=100. */
 const SEEDS = Array.from({ length: Number(process.env['SBX_CHAOS_SEEDS'] ?? 10) }, (_, at) => at + 1);
 const FEW_SEEDS = SEEDS.slice(0, Math.ceil(SEEDS.length / 5));
@@ -52,7 +55,11 @@ describe.each(ROADS)('over $road, which is cut again and again', ({ road, refuse
     await behind({ seed, refusesUpgrades }, async (via, proxy) => {
       const count = `/tmp/count-${road.replaceAll(' ', '-')}-${seed}`;
       const script = `echo x >> ${count}; exec cat`;
-      const { status, stdout, stderr } = await stream(via, [sandbox, '--', 'sh', '-c', script], ECHOED);
+      const { status, stdout, stderr } = await stream(
+        via,
+        [...LONG, sandbox, '--', 'sh', '-c', script],
+        ECHOED,
+      );
       expectEnd({ status, stderr, stdout: NONE }, { status: 0 });
       expectSameBytes(stdout, ECHOED);
       expect(await readInside(count)).toBe('x\n');
@@ -63,7 +70,7 @@ describe.each(ROADS)('over $road, which is cut again and again', ({ road, refuse
   it.each(FEW_SEEDS)('both streams arrive whole, seed %i', async (seed) => {
     await behind({ seed: 1000 + seed, refusesUpgrades }, async (via, proxy) => {
       const sent = ECHOED.subarray(0, 8 * MIB);
-      const { status, stdout, stderr } = await stream(via, [sandbox, 'tee', '/dev/stderr'], sent);
+      const { status, stdout, stderr } = await stream(via, [...LONG, sandbox, 'tee', '/dev/stderr'], sent);
       expect(status).toBe(0);
       expectSameBytes(stdout, sent);
       expectSameBytes(stderr, sent);
@@ -75,7 +82,7 @@ describe.each(ROADS)('over $road, which is cut again and again', ({ road, refuse
     'a slow reader of an endless writer misses nothing and meets nothing twice, seed %i',
     async (seed) => {
       await behind({ seed: 2000 + seed, refusesUpgrades, maxCuts: Infinity }, async (via, proxy) => {
-        const run = startStreaming(via, ['-n', sandbox, ...COUNTER]);
+        const run = startStreaming(via, ['-n', ...LONG, sandbox, ...COUNTER]);
         const chunks: Buffer[] = [];
         for (let length = 0; length < READ_BYTES; length += chunks.at(-1)!.length) {
           // A pause every now and then: a reader that sleeps at each chunk would take for ever.
@@ -94,7 +101,7 @@ describe.each(ROADS)('over $road, which is cut again and again', ({ road, refuse
 
   it.each(FEW_SEEDS)('each of 300 turns gets its answer, seed %i', async (seed) => {
     await behind({ seed: 3000 + seed, refusesUpgrades, reads: [3, 40] }, async (via, proxy) => {
-      const run = startStreaming(via, [sandbox, 'cat']);
+      const run = startStreaming(via, [...LONG, sandbox, 'cat']);
       for (let turn = 0; turn < 300; turn += 1) {
         run.write(`turn ${turn}\n`);
         expect(await run.stdout.line()).toBe(`turn ${turn}`);

@@ -8,8 +8,8 @@ import { ByteReader } from '../../support/byte-reader.ts';
 import { callApi, findExecs, readDaemon } from '../../support/api.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { findDaemons } from '../../support/daemons.ts';
-import { startDetachedShell, toBuffer, toWait } from '../../support/detached.ts';
-import { findGuests, makeMark, waitUntil } from '../../support/guests.ts';
+import { release, startDetachedShell, toBuffer, toWait } from '../../support/detached.ts';
+import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../../support/guests.ts';
 import { openHome, type Home } from '../../support/home.ts';
 import { expectEnd, expectSameBytes, startStreaming, toNumbers } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
@@ -72,7 +72,7 @@ const toRefusal = (what: string) => ({
 
 describe('a server that gets SIGTERM', () => {
   it('lets an exec end by itself whose client waits, and refuses what is new', async () => {
-    const { server } = await serve();
+    const { server } = await serve('--stop-timeout', '1h');
     const sandbox = await home.createSandbox();
     const via = toSocket();
     const run = await startShell(sandbox, `read -r word; seq 100000000 100300000; exit 7`, []);
@@ -115,22 +115,24 @@ describe('a server that gets SIGTERM', () => {
   });
 
   it.each([
-    { what: 'dies of TERM', script: 'exec sleep 1000', status: 143, stdout: '' },
+    { what: 'dies of TERM', script: 'exec sleep 1000', killAfter: '1h', status: 143, stdout: '' },
     {
       what: 'makes something of TERM',
       script: 'trap "echo bye; exit 9" TERM; while :; do sleep 0.05; done',
+      killAfter: '1h',
       status: 9,
       stdout: 'bye\n',
     },
     {
       what: 'does not end on TERM',
       script: 'trap "" TERM; while :; do sleep 0.05; done',
+      killAfter: '1s',
       status: 137,
       stdout: '',
     },
-  ])('ends an exec that outlasts --stop-timeout and $what', async ({ script, status, stdout }) => {
+  ])('ends an exec that outlasts --stop-timeout and $what', async ({ script, killAfter, status, stdout }) => {
     const { server } = await serve('--stop-timeout', '1s');
-    const run = await startShell(await home.createSandbox(), script, ['-n', '--kill-after', '1s']);
+    const run = await startShell(await home.createSandbox(), script, ['-n', '--kill-after', killAfter]);
     server.kill('SIGTERM');
     expectEnd(await run.finish(), { status, stdout });
     expect(await server).toMatchObject({ exitCode: 0 });
@@ -182,16 +184,21 @@ describe('a server that gets SIGTERM', () => {
 
 describe('a server that nobody uses', () => {
   it('stays while a client may come back for what its command has left', async () => {
-    const { server } = await serve('--idle-exit', '300ms');
     const sandbox = await home.createSandbox();
+    // The server has to wait for its time to come, until the test has begun.
+    const awaited = await home.createSandbox('--ttl', '1h');
+    await home.run(['daemon', 'stop']);
+    const { server } = await serve('--idle-exit', '300ms');
     const proxy = await ChaosProxy.open({ upstream: () => readDaemon(home).socket });
-    const script = `echo ready; sleep 1; echo last; exit 7 # ${mark}`;
+    const script = `echo ready; ${toWait(mark)}; echo last; exit 7`;
     const options = ['-n', '--reconnect-grace', '1m'];
     const args = [...options, sandbox, '--', 'sh', '-c', script];
     const run = startStreaming(toVia(home, proxy.host), args);
     expect(await run.stdout.line()).toBe('ready');
+    await home.run(['rm', awaited]);
     await proxy.pause();
-    await waitUntil(() => findGuests(mark).length === 0);
+    await release(home, sandbox, mark);
+    await waitForGuestsToEnd(mark);
     // Three times as long as a server stays that nobody uses.
     await sleep(900);
     await proxy.resume();
@@ -207,7 +214,7 @@ describe('sbx daemon restart', () => {
     const instance = await readInstance();
     const run = await startShell(sandbox, 'read -r word; exit 7', []);
     const via = toSocket();
-    const restart = home.run(['daemon', 'restart']);
+    const restart = home.run(['daemon', 'restart', '--stop-timeout', '1h']);
     expect(await waitUntilRefusing(via, sandbox)).toMatchObject(toRefusal('start an exec'));
     run.child.stdin.end('go\n');
     expectEnd(await run.finish(), { status: 7 });

@@ -73,13 +73,14 @@ describe.each(ROADS)('a server that is reached over $road', ({ toHost }) => {
   it('answers turn by turn', async () => {
     const script = `
       coproc sbx exec --stream --host "$1" web cat
+      pid=$COPROC_PID
       for turn in {1..50}; do
         echo "turn $turn" >&"\${COPROC[1]}"
         read -r line <&"\${COPROC[0]}"
         [ "$line" = "turn $turn" ] || exit 99
       done
       exec {COPROC[1]}>&-
-      wait "$COPROC_PID"`;
+      wait "$pid"`;
     expect(await runShell(client, script, [toHost()])).toMatchObject({ stderr: '', exitCode: 0 });
   });
 

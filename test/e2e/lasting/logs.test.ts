@@ -6,6 +6,7 @@ import {
   LONG_LOG,
   readOutputSize,
   release,
+  runInSteps,
   startDetachedShell,
   toBuffer,
   toWait,
@@ -39,7 +40,8 @@ describe('a log that cannot be read', () => {
     const { stderr, exitCode } = await withBrokenLog(home, id, () => logs(id));
     expect(exitCode).toBe(125);
     expect(stderr).toMatch(/^sbx: Cannot use the log .*EISDIR.*\nsbx: hint: .+\n$/);
-    expect((await home.runBytes(['logs', id])).stdout).toHaveLength(LONG_LOG);
+    // The last of it may still be on its way to the disk.
+    await waitUntil(async () => toBuffer((await home.runBytes(['logs', id])).stdout).length === LONG_LOG);
     await home.run(['kill', id]);
   });
 });
@@ -81,9 +83,10 @@ describe('the log of an exec that has ended', () => {
   });
 
   it('has last lines, counted over the streams that are shown', async () => {
-    const id = await runToEnd(
-      'for i in 1 2 3; do echo out $i; sleep 0.1; echo err $i >&2; sleep 0.1; done; printf rest',
-    );
+    const both = (count: number) => [`echo out ${count}`, `echo err ${count} >&2`] as const;
+    const id = await runInSteps(home, sandbox, {
+      steps: [...both(1), ...both(2), ...both(3), 'printf rest'],
+    });
     expect(await logs('--tail', '3', id)).toMatchObject({ stdout: 'out 3\nrest', stderr: 'err 3\n' });
     expect(await logs('--tail', '2', '--stderr', id)).toMatchObject({ stdout: '', stderr: 'err 2\nerr 3\n' });
     expect(await logs('--tail', '0', id)).toMatchObject({ stdout: '', stderr: '', exitCode: 0 });
@@ -92,7 +95,7 @@ describe('the log of an exec that has ended', () => {
   });
 
   it('has times before its lines, and can begin at one', async () => {
-    const id = await runToEnd('printf a; sleep 0.3; echo b; sleep 0.3; echo c');
+    const id = await runInSteps(home, sandbox, { steps: ['printf a', 'echo b', 'echo c'], pauseMs: 300 });
     const { stdout } = await logs('-t', id);
     const lines = String(stdout).split('\n');
     const stamps = lines.slice(0, 2).map((line) => line.split(' ')[0] ?? '');
@@ -147,6 +150,7 @@ describe('the log of an exec that runs', () => {
   it('is followed to the end, from the last lines on', async () => {
     const mark = makeMark();
     const id = await start(`seq 1 10; ${toWait(mark)}; echo late; echo error >&2; exit 3`);
+    await waitUntil(async () => String((await logs(id)).stdout).endsWith('10\n'));
     const following = home.start(['logs', '-f', '--tail', '2', id]);
     const stdout = new ByteReader(following.stdout);
     const stderr = new ByteReader(following.stderr).rest();

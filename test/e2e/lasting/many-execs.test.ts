@@ -6,6 +6,7 @@ import { ExecSession } from '../../../src/client/exec-session.ts';
 import { createLocalTransport } from '../../../src/client/http-transport.ts';
 import type { Transport } from '../../../src/client/transport.ts';
 import { readDaemon } from '../../support/api.ts';
+import { countSockets } from '../../support/daemons.ts';
 import { waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
 
@@ -79,6 +80,8 @@ function readMemory(): number {
 
 it(`${ATTACHED} attached and ${DETACHED} detached execs are listed, and leave neither descriptors nor memory`, async () => {
   await home.run(['exec', sandbox, 'true']);
+  // The connection of that one has gone.
+  await waitUntil(() => countSockets(readDaemon(home).socket) === 1);
   const descriptors = countDescriptors();
   const memory = [readMemory()];
   const ids = await runBatch();

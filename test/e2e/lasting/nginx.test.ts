@@ -160,7 +160,8 @@ describe.concurrent.each(NGINX_SETUPS)("a pause longer than the clocks of nginx'
 
 it('a client that is stopped for a minute goes on behind nginx', { timeout: 240_000 }, async () => {
   const script = `${COUNTER.join(' ')} | head -c ${NUMBERS.length}; cat; exit 7`;
-  const run = startStreaming(toSetup('unbuffered'), [sandbox, '--', 'sh', '-c', script]);
+  const args = ['--reconnect-grace', '10m', sandbox, '--', 'sh', '-c', script];
+  const run = startStreaming(toSetup('unbuffered'), args);
   const first = await run.stdout.next();
   run.child.kill('SIGSTOP');
   await sleep(60_000);

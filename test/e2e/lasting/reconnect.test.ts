@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { RECONNECT_GRACE_MS } from '../../../src/protocol/api.ts';
-import { readDaemon } from '../../support/api.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RECONNECT_GRACE_MS, routes } from '../../../src/protocol/api.ts';
+import { callApi, findExecs, readDaemon } from '../../support/api.ts';
 import { ChaosProxy } from '../../support/chaos-proxy.ts';
 import { findGuests, makeMark, waitForGuestsToEnd, waitUntil } from '../../support/guests.ts';
 import { useHome, useSandbox } from '../../support/home.ts';
+import { hasPendingSignals } from '../../support/pending-signals.ts';
 import { expectEnd, expectLost, startStreaming } from '../../support/streaming.ts';
 import { toVia } from '../../support/via.ts';
 
@@ -21,27 +21,42 @@ beforeEach(async () => {
 });
 afterEach(() => proxy.close());
 
-/** Of two equal signals of which none was taken yet only one arrives. */
-function hasPendingSignals(pid: number): boolean {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return !/^ShdPnd:\s0+$/m.test(status);
-}
-
 /** Says which signals it gets, in a file, and lives on. */
 const toStubborn = (): string =>
   `trap 'echo HUP >> /tmp/${mark}' HUP; trap 'echo TERM >> /tmp/${mark}' TERM
   echo ready; while :; do sleep 0.05; done`;
 
+const readGot = async () => (await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`])).stdout;
+
+async function killRunning(): Promise<void> {
+  const running = (await findExecs(home, mark)).find(({ state }) => state === 'running');
+  expect(await home.run(['kill', '-s', 'KILL', running!.id])).toMatchObject({ exitCode: 0 });
+  await waitForGuestsToEnd(mark);
+}
+
+/** A run that was cut off, whose server sleeps since it has seen that, and can be reached again when it wakes. */
+async function cutAndStop(pid: number) {
+  for (;;) {
+    const run = startStreaming(toVia(home, proxy.host), [sandbox, 'cat']);
+    run.write('before\n');
+    expect(await run.stdout.line()).toBe('before');
+    const begun = performance.now();
+    await proxy.pause();
+    // The server has seen the cut: it answers another after it.
+    expect(await callApi(home, 'GET', { path: routes.health })).toMatchObject({ status: 200 });
+    process.kill(pid, 'SIGSTOP');
+    await proxy.resume();
+    if (performance.now() - begun < RECONNECT_GRACE_MS / 2) return run;
+    // Too slow: the grace may have passed before the server slept.
+    process.kill(pid, 'SIGCONT');
+    run.child.kill('SIGKILL');
+    await run.finish();
+  }
+}
+
 it('a server that slept while a client came back has not waited for it in vain', async () => {
-  const run = startStreaming(toVia(home, proxy.host), [sandbox, 'cat']);
-  run.write('before\n');
-  expect(await run.stdout.line()).toBe('before');
   const { pid } = readDaemon(home);
-  await proxy.pause();
-  // The server has seen the cut: it answers another after it.
-  expect(await home.run(['ls', '-q'])).toMatchObject({ exitCode: 0 });
-  process.kill(pid, 'SIGSTOP');
-  await proxy.resume();
+  const run = await cutAndStop(pid);
   run.child.stdin.end('meanwhile\n');
   await sleep(2 * RECONNECT_GRACE_MS);
   process.kill(pid, 'SIGCONT');
@@ -49,29 +64,36 @@ it('a server that slept while a client came back has not waited for it in vain',
 });
 
 it('a command that ended in time is no timeout, however late its server looks', async () => {
-  const script = 'echo ready; sleep 0.5; exit 7';
+  const script = `echo ready; sleep 0.5; exit 7 # ${mark}`;
   const run = startStreaming(home, ['-n', '--timeout', '2s', sandbox, '--', 'sh', '-c', script]);
   expect(await run.stdout.line()).toBe('ready');
   const { pid } = readDaemon(home);
   process.kill(pid, 'SIGSTOP');
-  await sleep(3_000);
+  await Promise.all([sleep(3_000), waitForGuestsToEnd(mark)]);
   process.kill(pid, 'SIGCONT');
   expectEnd(await run.finish(), { status: 7 });
 });
 
-it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command gets HUP and TERM, then KILL', async () => {
-  const grace = ['--reconnect-grace', '1s', '--kill-after', '1s'];
-  const script = toStubborn();
-  const run = startStreaming(toVia(home, proxy.tcpHost), [
-    ...['-n', ...grace, sandbox, '--', 'sh', '-c', script],
-  ]);
+/** A command that outlives HUP and TERM, with a client that is cut off and gives up. */
+async function loseStubborn(killAfter: string): Promise<void> {
+  const options = ['-n', '--reconnect-grace', '1s', '--kill-after', killAfter];
+  const args = [...options, sandbox, '--', 'sh', '-c', toStubborn()];
+  const run = startStreaming(toVia(home, proxy.tcpHost), args);
   expect(await run.stdout.line()).toBe('ready');
   await proxy.pause();
-  await waitForGuestsToEnd(mark);
-  await proxy.resume();
   expectLost(await run.finish());
-  const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
-  expect(stdout).toBe('HUP\nTERM\n');
+  await proxy.resume();
+}
+
+it('a cut that outlasts --reconnect-grace is 125 with the sentence; the command gets HUP and TERM', async () => {
+  await loseStubborn('1h');
+  await waitUntil(async () => (await readGot()) === 'HUP\nTERM\n');
+  await killRunning();
+});
+
+it('a command that outlives these gets KILL after --kill-after', async () => {
+  await loseStubborn('1s');
+  await waitForGuestsToEnd(mark);
 });
 
 it('a client that was away for longer than its grace is told what has become of its command', async () => {
@@ -107,20 +129,29 @@ it.each([
   await waitUntil(async () => (await home.run(['exec', sandbox, 'cat', `/tmp/${mark}`])).stdout === 'kept\n');
 });
 
-it('--on-disconnect kill ends a command whose client was killed when its grace has passed', async () => {
-  const options = ['-n', '--on-disconnect', 'kill', '--reconnect-grace', '1s', '--kill-after', '1s'];
-  const script = toStubborn();
-  const run = startStreaming(home, [...options, sandbox, '--', 'sh', '-c', script]);
-  expect(await run.stdout.line()).toBe('ready');
-  run.child.kill('SIGKILL');
-  await run.finish();
-  await waitForGuestsToEnd(mark);
-  const { stdout } = await home.run(['exec', sandbox, 'sort', `/tmp/${mark}`]);
-  expect(stdout).toBe('HUP\nTERM\n');
+describe('--on-disconnect kill, where the client was killed and its grace has passed,', () => {
+  async function killClient(killAfter: string): Promise<void> {
+    const options = ['-n', '--on-disconnect', 'kill', '--reconnect-grace', '1s', '--kill-after', killAfter];
+    const run = startStreaming(home, [...options, sandbox, '--', 'sh', '-c', toStubborn()]);
+    expect(await run.stdout.line()).toBe('ready');
+    run.child.kill('SIGKILL');
+    await run.finish();
+  }
+
+  it('sends HUP and TERM', async () => {
+    await killClient('1h');
+    await waitUntil(async () => (await readGot()) === 'HUP\nTERM\n');
+    await killRunning();
+  });
+
+  it('sends KILL to what outlives these', async () => {
+    await killClient('1s');
+    await waitForGuestsToEnd(mark);
+  });
 });
 
 it('three interrupts end a run whose server is out of reach, and the server ends the command by itself', async () => {
-  const script = `echo ready; exec sleep 3600; : ${mark}`;
+  const script = `echo ready; sleep 3600; : ${mark}`;
   const options = ['-n', '--reconnect-grace', '10s'];
   const run = startStreaming(toVia(home, proxy.tcpHost), [...options, sandbox, '--', 'sh', '-c', script]);
   expect(await run.stdout.line()).toBe('ready');

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findDaemons } from '../../support/daemons.ts';
 import { waitUntil } from '../../support/guests.ts';
@@ -42,13 +44,15 @@ describe('a server that takes a request and does not answer it', () => {
 
 it('a daemon that does not come to serve is not waited for after a signal', async () => {
   const cold = await openHome();
+  // It reads the records before it serves, and of this one until somebody has written it.
+  const directory = join(cold.stateDir, 'execs', 'x');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await execa('mkfifo', [join(directory, 'record.json')]);
   const child = cold.start(['exec', '--', 'true'], { stdin: 'ignore' });
   await waitUntil(() => findDaemons(cold.stateDir).length > 0);
-  const [pid] = findDaemons(cold.stateDir);
-  process.kill(pid!, 'SIGSTOP');
   child.kill('SIGINT');
   expect(await child).toMatchObject({ exitCode: 130 });
-  process.kill(pid!, 'SIGCONT');
+  await writeFile(join(directory, 'record.json'), '');
   await waitUntil(() => existsSync(join(cold.stateDir, 'daemon.json')));
   await cold.close();
 });

@@ -56,6 +56,7 @@ beforeEach(() => {
     started: () => STARTED,
     onRoom: () => undefined,
     onOwnerGone: () => undefined,
+    onGivenUp: () => undefined,
     log: (line) => {
       throw new Error(line);
     },

@@ -65,6 +65,11 @@ export class ExecOutput {
     this.poke();
   }
 
+  /** What is owed and not in the pipe any more was taken by somebody in the sandbox, who may read it as we do. */
+  forgetTaken(): void {
+    if (this.isOwing) this.#owed = Math.min(this.#owed, this.#pipe.pendingBytes());
+  }
+
   /** Goes on reading and throws away, so that who still writes is not killed by our leaving, while the server is there. */
   discard(): void {
     this.#isDiscarding = true;
@@ -82,11 +87,12 @@ export class ExecOutput {
 
   #take(chunk: Uint8Array): boolean {
     if (this.#isDiscarding) return true;
-    if (this.#owed === 0) this.#mayLookForEnd = false;
+    const wasOwing = this.#owed > 0;
+    if (!wasOwing) this.#mayLookForEnd = false;
     this.#owed = Math.max(0, this.#owed - chunk.length);
     this.#hooks.append(chunk);
     this.#isStalled = !this.#mayRead();
-    if (this.#isStalled) this.#hooks.onChange();
+    if (this.#isStalled || (wasOwing && this.#owed === 0)) this.#hooks.onChange();
     return !this.#isStalled;
   }
 

@@ -51,6 +51,10 @@ export class ExecOutputs {
     for (const output of this.#all) output.settle();
   }
 
+  forgetTaken(): void {
+    for (const output of this.#all) output.forgetTaken();
+  }
+
   discard(): void {
     for (const output of this.#all) output.discard();
   }

@@ -7,10 +7,15 @@ import {
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import type { OutputStream, StartedEvent, TerminalEvent } from '../protocol/events.ts';
+import {
+  OUTPUT_STREAMS,
+  type OutputStream,
+  type StartedEvent,
+  type TerminalEvent,
+} from '../protocol/events.ts';
 import type { Exit, ExitReason } from '../protocol/exit.ts';
-import { DrainClock } from './drain-clock.ts';
 import { ExecClients } from './exec-clients.ts';
+import { ExecDrain } from './exec-drain.ts';
 import { toExecRecord } from './exec-record.ts';
 import { ExecOutputs } from './exec-outputs.ts';
 import { toExecSpec } from './exec-spec.ts';
@@ -19,8 +24,6 @@ import { toStartError } from './start-error.ts';
 import type { StoredLog } from './log/stored-log.ts';
 import { Timers } from './timers.ts';
 
-/** After the main process has ended, how long its pipes are read on for what others write into them. */
-const DRAIN_MS = 2_000;
 export interface ExecOptions {
   readonly request: StartExecRequest;
   readonly sandbox: SandboxRecord;
@@ -58,11 +61,7 @@ export class Exec {
   readonly #acts = new ProcessActs((error) => {
     this.#options.log(`Exec ${this.id}: ${String(error)}`);
   });
-  readonly #drain = new DrainClock(DRAIN_MS, () => {
-    this.#finishDrained();
-  });
-  #isDrainOver = false;
-  /** The server goes: no reader's pausing delays the end. */
+  #drain: ExecDrain | undefined;
   #isHurried = false;
 
   /** @throws SbxError where it is to have a log on disk and that cannot be made */
@@ -145,12 +144,14 @@ export class Exec {
     else this.#acts.do((process) => process.signal(signal));
   }
 
-  /** KILL, now. */
+  /** KILL, now; where the command has ended, to what it has left. */
   kill(reason: ExitReason): void {
     this.#acts.do((process) => {
       this.#cause ??= reason;
       process.kill();
     });
+    if (this.#exit !== null && !this.hasEnded) this.#acts.killLeft();
+    this.#press();
   }
 
   /** TERM (after HUP, where somebody hung up), and KILL when that did not help. */
@@ -160,9 +161,12 @@ export class Exec {
       if (reason === 'client_gone') process.signal('HUP');
       process.signal('TERM');
       this.#timers.after(killAfterMs, () => {
-        this.kill(reason);
+        if (this.#exit === null) this.kill(reason);
       });
     });
+    // Nobody is left to take a TERM. Where the server goes, what is in the background is not ours to end.
+    if (this.#exit !== null && reason === 'killed' && !this.#isHurried) this.kill(reason);
+    this.#press();
   }
 
   /** The server stops: ends the command, and whoever has not read on by then is waited for no longer than others. */
@@ -170,7 +174,6 @@ export class Exec {
     if (this.#isHurried) return;
     this.#isHurried = true;
     this.end('killed');
-    this.#advance();
   }
 
   /** Ends the record without an exit: the command was not started, or its end will never be known. */
@@ -189,13 +192,20 @@ export class Exec {
   #run(process: ExecProcess): void {
     this.#process = process;
     this.#startedAt = performance.now();
-    this.#outputs = new ExecOutputs(process, {
+    const outputs = new ExecOutputs(process, {
       append: (stream, chunk) => {
         this.clients.append(stream, chunk);
       },
       hasCredit: (stream) => this.clients.hasCredit(stream),
       onChange: () => {
-        this.#advance();
+        this.#drain?.advance();
+      },
+    });
+    this.#outputs = outputs;
+    this.#drain = new ExecDrain(outputs, {
+      isHeld: () => this.clients.isHeld,
+      onDone: () => {
+        this.#finishExited(outputs);
       },
     });
     this.clients.stdin.connect(process.stdin);
@@ -214,35 +224,26 @@ export class Exec {
         this.#reap(exit);
       },
       (error: unknown) => {
+        // It may still run, and nobody would hear of its end.
+        this.#acts.killLeft();
+        for (const stream of OUTPUT_STREAMS) this.#outputs?.close(stream);
         this.fail(new SbxError('session_lost', `Nobody could learn how the command ended: ${String(error)}`));
       },
     );
     this.#acts.begin(process);
   }
 
+  /** No reader's pausing delays the end any more, also that of a command which is still being started. */
+  #press(): void {
+    if (this.#drain === undefined) this.#acts.do(() => this.#drain?.press());
+    else this.#drain.press();
+  }
+
   #reap(exit: Exit): void {
     this.#exit = exit;
     this.#acts.end();
-    this.#timers.clear();
     this.clients.stdin.close();
-    this.#outputs?.settle();
-    this.#advance();
-  }
-
-  /** Decides, whenever a stream or the process has changed, whether the exec has ended. */
-  #advance(): void {
-    const outputs = this.#outputs;
-    if (outputs === undefined || this.#exit === null || this.hasEnded) return;
-    if (outputs.areOver || (this.#isDrainOver && !outputs.isAnyOwing)) {
-      this.#drain.pause();
-      this.#finishExited(outputs);
-    } else if (outputs.isAnyStalled && this.clients.isHeld && !this.#isHurried) this.#drain.pause();
-    else if (!this.#isDrainOver) this.#drain.run();
-  }
-
-  #finishDrained(): void {
-    this.#isDrainOver = true;
-    this.#advance();
+    this.#drain?.begin();
   }
 
   #finishExited(outputs: ExecOutputs): void {

@@ -21,8 +21,17 @@ export class ProcessActs {
       this.#early.push(act);
       return;
     }
+    this.#try(act, this.#process);
+  }
+
+  /** KILL to what a process has left that was reaped, or that nobody can reap. */
+  killLeft(): void {
+    if (this.#process !== undefined) this.#try((process) => process.kill(), this.#process);
+  }
+
+  #try(act: Act, process: ExecProcess): void {
     try {
-      act(this.#process);
+      act(process);
     } catch (error) {
       this.#onFailure(error);
     }

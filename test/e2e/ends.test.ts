@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { findGuests, makeMark } from '../support/guests.ts';
+import { execFileSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { findExecs } from '../support/api.ts';
+import { findGuests, makeMark, waitUntil } from '../support/guests.ts';
 import { useHome, useSandbox } from '../support/home.ts';
-import { MODES, runShell } from '../support/shell.ts';
+import { MODES, runShell, startShell } from '../support/shell.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home);
@@ -158,4 +162,33 @@ it('gives 125 for results of its own that cannot be written', async () => {
   const { stdout, stderr } = await runShell(home, script, [sandbox]);
   expect(stdout).toBe('125\n'.repeat(6));
   expect(stderr.match(/^sbx: Cannot write to stdout: /gm)).toHaveLength(6);
+});
+
+describe('a command that has left a writer behind, for a reader that has paused,', () => {
+  const ways = [
+    { by: 'is ended by sbx kill', options: [], isKilled: true },
+    { by: 'is ended by KILL', options: [], isKilled: true, kill: ['--signal', 'KILL'] },
+    { by: 'is ended by its --timeout', options: ['--timeout', '3s'], isKilled: false },
+  ];
+  it.each(ways)('$by', async ({ options, isKilled, kill = [] }) => {
+    const mark = makeMark();
+    const hold = join(home.stateDir, `hold-${mark}`);
+    execFileSync('mkfifo', ['-m', '666', hold]);
+    const script = `s=$1 g=$2 h=$3; shift 3
+      sbx exec --stream "$@" "$s" sh -c "$g" | { read -r _ < "$h"; cat > /dev/null; }; exit "\${PIPESTATUS[0]}"`;
+    const run = startShell(home, script, [sandbox, `yes ${mark} & exit 3`, hold, ...options]);
+    const writers = () => findGuests(`yes\0${mark}`).length;
+    if (isKilled) {
+      await waitUntil(() => writers() === 1 && findGuests(mark).length === 1);
+      const [exec] = await findExecs(home, mark);
+      expect(await home.run(['kill', ...kill, exec!.id])).toMatchObject({ exitCode: 0 });
+      await waitUntil(() => writers() === 0);
+    }
+    await waitUntil(async () => (await findExecs(home, mark))[0]?.state === 'exited');
+    expect(await findExecs(home, mark)).toMatchObject([{ exit: { code: 3 }, reason: 'exited' }]);
+    writeFileSync(hold, 'go on\n');
+    expect(await run).toMatchObject({ exitCode: 3 });
+    rmSync(hold);
+    await home.run(['exec', sandbox, 'pkill', '-f', mark]);
+  });
 });

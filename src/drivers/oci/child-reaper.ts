@@ -4,6 +4,7 @@ import { parseWaitStatus, type Exit } from '../../protocol/exit.ts';
 import { ECHILD, EINTR, errno, prctl, waitpid, WNOHANG } from '../../posix/libc.ts';
 import { readProcessStat } from '../../posix/process-stat.ts';
 import { toPosixError } from '../../posix/posix-error.ts';
+import { isThere } from './send-signal.ts';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 const LONG_MS = 2 ** 31 - 1;
@@ -65,15 +66,23 @@ export class ChildReaper {
   /**
    * Reaps such helpers, where no runtime is at work: then a child that has never called exec(2) is one, as a command
    * that has not is known by its start, and Node's children have when `spawn` returns. To be called when the last
-   * runtime has ended; a helper that ends later than that is reaped by its signal.
+   * runtime has ended; a helper that ends later than that is reaped by its signal. Never throws.
    */
   reapLeftovers(): void {
     if (!this.#mayHaveLeftovers || !this.#isQuiet()) return;
+    try {
+      this.#mayHaveLeftovers = this.#reapLeft();
+    } catch {
+      // For lack of descriptors, mostly: a zombie harms nobody, and the next time is soon.
+    }
+  }
+
+  /** Whether some are left that run. */
+  #reapLeft(): boolean {
     const left = this.#listLeftovers();
     const running = left.filter((pid) => waitFor(pid) === undefined);
     // One that has ended leaves us its own children.
-    if (running.length < left.length) return this.reapLeftovers();
-    this.#mayHaveLeftovers = running.length > 0;
+    return running.length < left.length ? this.#reapLeft() : running.length > 0;
   }
 
   #listLeftovers(): number[] {
@@ -142,7 +151,7 @@ function waitFor(pid: number): Exit | 'not-ours' | undefined {
     if (reaped === pid) return parseWaitStatus(status[0]);
     if (reaped === 0) return undefined;
     const why = errno();
-    if (why === ECHILD && readProcessStat(pid) !== undefined) return 'not-ours';
+    if (why === ECHILD && isThere(pid)) return 'not-ours';
     if (why !== EINTR) throw toPosixError('waitpid', why);
   }
 }

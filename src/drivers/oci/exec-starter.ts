@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit } from '../../protocol/exit.ts';
+import { readWithPatience } from '../../posix/lack-of-descriptors.ts';
 import type { PollWatcher } from '../../posix/poll-watcher.ts';
 import { readProcessStat, type ProcessStat } from '../../posix/process-stat.ts';
 import type { ExecProcess, ExecSpec } from '../driver.ts';
@@ -19,6 +20,8 @@ import { countMemoryKills } from './out-of-memory.ts';
 import { openOutputPipe } from './output-pipe.ts';
 import { readRuntimeErrors } from './runtime-log.ts';
 import type { OciRuntime } from './runtime.ts';
+import { signalGroup } from './send-signal.ts';
+import type { SessionKiller } from './session-killer.ts';
 import { toStartFailure } from './start-failure.ts';
 import type { Warden } from './warden.ts';
 
@@ -27,6 +30,7 @@ export interface ExecTools {
   readonly reaper: ChildReaper;
   readonly watcher: PollWatcher;
   readonly warden: Warden;
+  readonly sessions: SessionKiller;
   /** A directory for files that live as long as a start. */
   readonly starting: string;
 }
@@ -49,7 +53,7 @@ export async function startProcess(start: ExecStart, tools: ExecTools): Promise<
   try {
     const child = await runRuntime(start, { files, pipes, tools });
     tools.warden.guard(files.pid, child);
-    return openExec(start, child, { files, pipes, tools });
+    return await openExec(start, child, { files, pipes, tools });
   } catch (error) {
     tools.warden.forget(files.pid);
     closeOurEnds(pipes);
@@ -88,14 +92,15 @@ async function runRuntime(
     closeChildEnds(pipes);
   }
   const exit = await ended;
-  const pid = readPid(files.pid);
+  // A command may run by now, which nobody knows of but by this file.
+  const pid = await readWithPatience(() => readPid(files.pid));
   if (pid !== undefined) {
     const stat = await waitForExec(pid);
     if (stat.hasExecuted && 'code' in exit && exit.code === 0) return stat;
     await tools.reaper.reap(pid);
   }
   tools.reaper.expectLeftovers();
-  throw toStartFailure(spec, readWords(files, pipes));
+  throw toStartFailure(spec, await readWithPatience(() => readWords(files, pipes)));
 }
 
 /** crun tells why in its log, runc on what would be the command's stderr, where no command ever ran. */
@@ -123,26 +128,37 @@ function readPid(path: string): number | undefined {
  */
 async function waitForExec(pid: number): Promise<ProcessStat> {
   for (;;) {
-    const stat = readProcessStat(pid);
+    const stat = await readWithPatience(() => readProcessStat(pid));
     if (stat === undefined) throw new Error(`Process ${pid} of a command was reaped by somebody else`);
     if (stat.hasExecuted || stat.state === 'Z') return stat;
     await delay(1);
   }
 }
 
-function openExec({ pidNamespace, cgroup }: ExecStart, stat: ProcessStat, attempt: Attempt): ExecProcess {
-  const { files, pipes, tools } = attempt;
+async function openExec(
+  { pidNamespace, cgroup }: ExecStart,
+  stat: ProcessStat,
+  { files, pipes, tools }: Attempt,
+): Promise<ExecProcess> {
   const killsBefore = countMemoryKills(cgroup);
   const reaped = tools.reaper.reap(stat.pid);
   const forget = (): void => tools.warden.forget(files.pid);
   reaped.then(forget, forget);
-  return toExecProcess({
-    stat,
-    reaped,
-    stdin: pipes.stdin === undefined ? null : openInputPipe(pipes.stdin, tools.watcher),
-    stdout: openOutputPipe(pipes.stdout),
-    stderr: openOutputPipe(pipes.stderr),
-    pidNamespace,
-    lackedMemory: () => countMemoryKills(cgroup) > killsBefore,
-  });
+  try {
+    return toExecProcess({
+      stat,
+      reaped,
+      stdin: pipes.stdin === undefined ? null : openInputPipe(pipes.stdin, tools.watcher),
+      stdout: openOutputPipe(pipes.stdout),
+      stderr: openOutputPipe(pipes.stderr),
+      pidNamespace,
+      sessions: tools.sessions,
+      lackedMemory: () => countMemoryKills(cgroup) > killsBefore,
+    });
+  } catch (error) {
+    // It runs, and nobody else would end it.
+    signalGroup(stat, 'KILL');
+    await reaped.catch(() => undefined);
+    throw error;
+  }
 }

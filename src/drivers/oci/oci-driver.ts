@@ -16,6 +16,7 @@ import type { BaseLayers } from './root-tree.ts';
 import type { OciRuntime } from './runtime.ts';
 import { findSandboxUser, ROOT, type SandboxUser } from './sandbox-user.ts';
 import { Sandboxes } from './sandboxes.ts';
+import { SessionKiller } from './session-killer.ts';
 import type { HostParts } from './bundle.ts';
 import { hasSandboxes, type StateLayout } from './state-layout.ts';
 import { Turnstile } from './turnstile.ts';
@@ -68,6 +69,7 @@ export class OciDriver implements Driver {
       reaper: this.#reaper,
       watcher: new PollWatcher(),
       warden: new Warden(log),
+      sessions: new SessionKiller(log),
       starting: layout.starting,
     };
   }

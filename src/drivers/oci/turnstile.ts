@@ -1,4 +1,7 @@
-/** Lets at most `limit` pieces of work run at once; the others wait in the order they came. `idle` follows the last. */
+/**
+ * Lets at most `limit` pieces of work run at once; the others wait in the order they came. `idle` follows the last, and
+ * never throws: that would take the place of what the work gave.
+ */
 export class Turnstile {
   readonly #limit: number;
   readonly #idle: () => void;

@@ -144,7 +144,7 @@ export class ExecRegistry {
       this.#running.set(request.id, exec);
       return exec;
     } catch (error) {
-      if (isFresh) this.#removeFresh(sandbox);
+      if (isFresh) void this.#options.sandboxes.discard(sandbox);
       throw error;
     }
   }
@@ -263,18 +263,12 @@ export class ExecRegistry {
       this.#lingering.delete(exec.id);
       if (!this.#options.sandboxes.has(exec.sandbox.id)) this.#ended.dropLogsOf(exec.sandbox);
     });
-    if (isFresh) this.#removeFresh(exec.sandbox);
+    if (isFresh) void this.#options.sandboxes.discard(exec.sandbox);
   }
 
   #killIn(sandbox: SandboxRecord): void {
     for (const exec of this.#running.values()) {
       if (exec.sandbox.id === sandbox.id) exec.kill('sandbox_removed');
     }
-  }
-
-  #removeFresh(sandbox: SandboxRecord): void {
-    this.#options.sandboxes.remove(sandbox).catch((error: unknown) => {
-      this.#options.log(`Cannot remove the sandbox ${sandbox.name}: ${String(error)}`);
-    });
   }
 }

@@ -169,7 +169,8 @@ export class ExecRegistry {
     const exec = this.#running.get(request.id) ?? this.#lingering.get(request.id);
     if (exec?.owner === owner) return { exec, reader: await exec.clients.attach(request, open) };
     const record = this.getRecord(request.id, owner);
-    const store = this.#ended.reopenLog(record);
+    // Who asks for the end alone needs no log that can be read.
+    const store = request.output === false ? undefined : this.#ended.reopenLog(record);
     return { exec: undefined, reader: await this.#endedReaders.attach({ record, store }, request, open) };
   }
 

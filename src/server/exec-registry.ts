@@ -141,6 +141,7 @@ export class ExecRegistry {
           this.#onExecEnd(ended, isFresh);
         },
       });
+      if (request.detached) this.#requireRecord(exec);
       this.#running.set(request.id, exec);
       return exec;
     } catch (error) {
@@ -149,10 +150,20 @@ export class ExecRegistry {
     }
   }
 
+  /** What runs without a client is known by its record alone. @throws SbxError as `openLog` */
+  #requireRecord(exec: Exec): void {
+    try {
+      this.#ended.requireWritten(exec.record);
+    } catch (error) {
+      this.#ended.delete(exec.id);
+      throw error;
+    }
+  }
+
   start(exec: Exec): Promise<void> {
     const started = exec.start(this.#options.driver);
-    // While the runtime works.
-    if (!exec.hasEnded) this.#ended.write(exec.record);
+    // While the runtime works; that of a detached one has been written.
+    if (!exec.hasEnded && !exec.record.detached) this.#ended.write(exec.record);
     return started;
   }
 

@@ -35,9 +35,13 @@ export class ExecClients {
   readonly #options: ExecClientsOptions;
   readonly #stdin: ExecStdin;
   readonly #signals = new SignalNumbers();
+  /** Started without a stream by a client that gave no name, and not to go on alone: its first reader owns it. */
+  #isUnclaimed: boolean;
 
   constructor(options: ExecClientsOptions) {
     this.#options = options;
+    const { detached, client } = options.request;
+    this.#isUnclaimed = detached !== true && client === undefined;
     this.#stdin = new ExecStdin((event) => {
       this.readers.tell(event);
     });
@@ -165,7 +169,7 @@ export class ExecClients {
   #makeOwner(request: AttachRequest, from: StreamBytes): boolean {
     const { client, watch, take, window } = request;
     const { owner } = this.readers;
-    if (client === undefined) return false;
+    if (client === undefined) return this.#claim(request, from);
     const hasReturned = client === owner?.client;
     const mayOwn = !watch && this.#options.terminal() === undefined;
     if (!hasReturned && !(mayOwn && (take === true || owner === undefined))) return false;
@@ -179,3 +183,13 @@ export class ExecClients {
     this.readers.setOwner({ client, graceMs });
   }
 }
+  /** Without an owner nothing would be acknowledged for a reader that has no name, and the command would stand still. */
+  #claim({ watch, output, window }: AttachRequest, from: StreamBytes): boolean {
+    const mayOwn = !watch && output !== false && this.#options.terminal() === undefined;
+    if (!mayOwn || !this.#isUnclaimed) return false;
+    this.#setOwner(undefined);
+    this.journal.hold(from, window);
+    return true;
+  }
+
+    this.#isUnclaimed = false;

@@ -87,6 +87,15 @@ export class ExecClients {
    * @throws SbxError `position_expired`, `position_beyond_end`
    */
   async attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
+    const arrived = this.readers.expect();
+    try {
+      return await this.#attach(request, open);
+    } finally {
+      arrived();
+    }
+  }
+
+  async #attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
     const { client, window, output: hasOutput = true, heartbeat_ms: heartbeatMs } = request;
     const from = await resolveFrom(this.journal, request.from ?? 'now');
     const isOwner = this.#makeOwner(request, from);
@@ -114,7 +123,10 @@ export class ExecClients {
     const reader = this.readers.find(client);
     reader?.hear();
     const isOwners = reader?.isOwner ?? this.isOwnedBy(client);
-    if (isOwners) this.journal.acknowledge(offsets);
+    if (isOwners) {
+      this.journal.acknowledge(offsets);
+      this.readers.hearOwner();
+    }
     reader?.acknowledge(offsets);
     if (isOwners) this.#options.onRoom();
   }
@@ -164,6 +176,8 @@ export class ExecClients {
   async whenDone(): Promise<void> {
     await this.readers.allRead;
     await this.journal.settle();
+    // Somebody may have come while the log was written.
+    await this.readers.allRead;
   }
 
   #makeOwner(request: AttachRequest, from: StreamBytes): boolean {
@@ -179,10 +193,6 @@ export class ExecClients {
     return true;
   }
 
-  #setOwner(client: string | undefined, graceMs = RECONNECT_GRACE_MS): void {
-    this.readers.setOwner({ client, graceMs });
-  }
-}
   /** Without an owner nothing would be acknowledged for a reader that has no name, and the command would stand still. */
   #claim({ watch, output, window }: AttachRequest, from: StreamBytes): boolean {
     const mayOwn = !watch && output !== false && this.#options.terminal() === undefined;
@@ -192,4 +202,8 @@ export class ExecClients {
     return true;
   }
 
+  #setOwner(client: string | undefined, graceMs = RECONNECT_GRACE_MS): void {
     this.#isUnclaimed = false;
+    this.readers.setOwner({ client, graceMs });
+  }
+}

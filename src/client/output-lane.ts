@@ -1,5 +1,5 @@
+import { ByteBlock } from '../protocol/byte-block.ts';
 import type { GapEvent, OutputEvent } from '../protocol/events.ts';
-import { ByteBlock } from './byte-block.ts';
 
 /** Bytes of one stream: `offset` of the first, and when the server read them, in milliseconds since the epoch. */
 export type OutputChunk = Pick<OutputEvent, 'type' | 'offset' | 'time' | 'bytes'>;

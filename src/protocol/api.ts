@@ -123,6 +123,8 @@ export interface ExecRecord {
   readonly owner: string;
   readonly sandbox: { readonly id: string; readonly name: string };
   readonly argv: readonly string[];
+  /** True where these are not all the words: of an exec that has ended 4 KiB of them are kept. */
+  readonly argv_truncated?: boolean;
   readonly state: ExecState;
   readonly created: string;
   readonly ended: string | null;

@@ -44,6 +44,8 @@ const NUMBER = 6;
 /** As much as a request may have that comes in a body of its own. */
 const MAX_JSON = 16 * 1024 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 const JSON_KIND = 0;
 const KINDS = { stdout: 1, stderr: 2, stdin: 3 } as const;
 type DataKind = keyof typeof KINDS;
@@ -146,8 +148,11 @@ export interface FrameSink {
 /** Splits frames from bytes that are split anywhere. */
 export class FrameParser {
   readonly #sink: FrameSink;
-  /** The beginning of a head, or of JSON, whose rest has not come. */
-  #pending: Buffer | undefined;
+  /** The beginning of a head, or of JSON, whose rest has not come; perhaps with room behind it. */
+  #pending = NOTHING;
+  #pendingLength = 0;
+  /** How long that has to be before there is something to take. */
+  #wanted = HEAD;
   #data: (DataHead & { given: number }) | undefined;
 
   constructor(sink: FrameSink) {
@@ -159,31 +164,52 @@ export class FrameParser {
    * @throws TypeError where they are no frames
    */
   push(chunk: Buffer): void {
-    let bytes = chunk;
-    if (this.#pending !== undefined) {
-      bytes = Buffer.concat([this.#pending, chunk]);
-      this.#pending = undefined;
-    }
+    const bytes = this.#pendingLength === 0 ? chunk : this.#join(chunk);
+    if (bytes === undefined) return;
     for (let at = 0; at < bytes.length;) {
       const taken =
         this.#data === undefined ? this.#takeHead(bytes, at) : this.#takeData(this.#data, bytes, at);
       if (taken === 0) {
-        this.#pending = Buffer.from(bytes.subarray(at));
+        this.#hold(bytes.subarray(at));
         return;
       }
       at += taken;
     }
   }
 
+  /** What was held, and the chunk behind it; undefined, and all is held, where that is not enough. */
+  #join(chunk: Buffer): Buffer | undefined {
+    this.#hold(chunk);
+    if (this.#pendingLength < this.#wanted) return undefined;
+    const bytes = this.#pending.subarray(0, this.#pendingLength);
+    this.#pending = NOTHING;
+    this.#pendingLength = 0;
+    return bytes;
+  }
+
+  /** Copies bytes behind those that are held. The room doubles: a frame that comes byte by byte is not copied for each. */
+  #hold(bytes: Buffer): void {
+    const length = this.#pendingLength + bytes.length;
+    if (length > this.#pending.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.#pending.length));
+      this.#pending.copy(larger, 0, 0, this.#pendingLength);
+      this.#pending = larger;
+    }
+    this.#pending.set(bytes, this.#pendingLength);
+    this.#pendingLength = length;
+  }
+
   /** Takes JSON whole, of other frames what stands before their data; 0 where that is not complete. */
   #takeHead(bytes: Buffer, at: number): number {
     const there = bytes.length - at;
+    this.#wanted = HEAD;
     if (there < HEAD) return 0;
     const kind = bytes[at] as number;
     const length = bytes.readUInt32BE(at + 1);
     if (kind !== JSON_KIND) return this.#openData(bytes, { at, kind, length });
     if (length > MAX_JSON) throw new TypeError(`A frame has ${length} bytes of JSON`);
-    if (there < HEAD + length) return 0;
+    this.#wanted = HEAD + length;
+    if (there < this.#wanted) return 0;
     this.#sink.json(bytes.toString('utf8', at + HEAD, at + HEAD + length));
     return HEAD + length;
   }
@@ -193,6 +219,7 @@ export class FrameParser {
     if (name === undefined || count === undefined) throw new TypeError(`A frame is of the kind ${kind}`);
     const head = HEAD + count * NUMBER;
     if (length + HEAD <= head) throw new TypeError(`A frame of ${name} has no bytes`);
+    this.#wanted = head;
     if (bytes.length - at < head) return 0;
     const numbers: number[] = [];
     for (let place = at + HEAD; numbers.length < count; place += NUMBER) {

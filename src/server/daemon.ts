@@ -40,6 +40,7 @@ export class Daemon {
   readonly #socket: string;
   #clients = 0;
   #idle: IdleWatch | undefined;
+  #opening: Promise<void> = Promise.resolve();
   #stopping: Promise<void> | undefined;
   /** Until when it waits for the execs of others to end, on the clock of `performance`. */
   #waitsUntil = Infinity;
@@ -73,9 +74,19 @@ export class Daemon {
     });
   }
 
-  /** Takes over what is on disk and listens. */
+  /** Takes over what is on disk and listens. Where it throws, it has let go of everything as `stop` does. */
   async open(): Promise<void> {
-    await this.#sandboxes.load();
+    this.#opening = this.#open();
+    try {
+      await this.#opening;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    this.#sandboxes.load();
     this.#execs.load();
     this.#app.server.on('connection', (socket) => {
       this.#clients += 1;
@@ -107,7 +118,8 @@ export class Daemon {
    */
   stop({ waitMs = 0 }: { waitMs?: number } = {}): Promise<void> {
     this.#waitsUntil = Math.min(this.#waitsUntil, performance.now() + waitMs);
-    this.#stopping ??= this.#stop();
+    // What is half open would go on opening behind us.
+    this.#stopping ??= this.#opening.catch(() => undefined).then(() => this.#stop());
     return this.#stopping;
   }
 

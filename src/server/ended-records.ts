@@ -1,4 +1,4 @@
-import { rmdirSync } from 'node:fs';
+import { readdirSync, rmdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -7,6 +7,7 @@ import {
   type SandboxRecord,
   type StartExecRequest,
 } from '../protocol/api.ts';
+import { toKeptRecord } from './exec-record.ts';
 import { readRecords, writeRecord } from './record-file.ts';
 import { openStoredLog, type StoredLog } from './log/stored-log.ts';
 import { reopenStoredLog, type StoredOutput } from './log/stored-output.ts';
@@ -20,7 +21,7 @@ export interface EndedRecordsOptions {
 /** How many records of ended execs are kept for an owner, and for how long, in milliseconds. */
 const KEPT = 1000;
 const KEPT_MS = 24 * 3_600_000;
-/** The same of an exec with a log on disk, however many there are. */
+/** The same of an exec with something in a log on disk, however many there are. */
 const LOG_KEPT_MS = 7 * KEPT_MS;
 
 /** The records of execs on disk, with their logs, and of those that have ended also in memory. */
@@ -28,6 +29,8 @@ export class EndedRecords {
   readonly #options: EndedRecordsOptions;
   /** Oldest end first. */
   readonly #records = new Map<string, ExecRecord>();
+  /** By owner, the ids of those of which so many are kept, oldest end first. */
+  readonly #counted = new Map<string, Set<string>>();
   /** What the disk had no room for. */
   readonly #unwritten = new Map<string, ExecRecord>();
 
@@ -41,18 +44,15 @@ export class EndedRecords {
       name: string;
       record: ExecRecord | null;
     }[];
-    records.sort((a, b) => endOf(a.record) - endOf(b.record));
-    const owners = new Set<string>();
+    const kept: ExecRecord[] = [];
     for (const { name, record } of records) {
-      if (record === null) {
-        this.#deleteFiles(name);
-        continue;
-      }
-      this.#records.set(record.id, hasEnded(record) ? record : this.#markLost(record));
-      owners.add(record.owner);
+      if (record === null) this.#passOver(name);
+      else kept.push(hasEnded(record) ? toKeptRecord(record) : this.#markLost(toKeptRecord(record)));
     }
-    // Once for all of them: looking at all for each takes seconds where there are many.
-    for (const owner of owners) this.#forget(owner);
+    kept.sort((a, b) => endOf(a) - endOf(b));
+    for (const record of kept) this.#records.set(record.id, record);
+    this.#count();
+    this.#forget();
   }
 
   has(id: string): boolean {
@@ -67,13 +67,21 @@ export class EndedRecords {
     return this.#records.values();
   }
 
-  keep(record: ExecRecord): void {
+  /** The exec has ended. */
+  keep(ended: ExecRecord): void {
+    const record = toKeptRecord(ended);
     this.write(record);
     this.#records.set(record.id, record);
-    this.#forget(record.owner);
+    this.#countIn(record);
+    this.#forget();
   }
 
-  /** A record that cannot be written ends nobody's command: our log says so, and it is tried again at the end. */
+  /** Writes the record of an exec that nobody else will tell of. @throws SbxError `disk_full`, `state_dir_unusable` */
+  requireWritten(record: ExecRecord): void {
+    writeRecord(this.#toDirectory(record.id), record);
+  }
+
+  /** A record that cannot be written ends nobody's command: our log says so, and it is tried again with the next one. */
   write(record: ExecRecord): void {
     this.#unwritten.delete(record.id);
     try {
@@ -81,7 +89,9 @@ export class EndedRecords {
     } catch (error) {
       this.#unwritten.set(record.id, record);
       this.#options.log(String(error));
+      return;
     }
+    this.#writeLeft();
   }
 
   close(): void {
@@ -89,6 +99,8 @@ export class EndedRecords {
   }
 
   delete(id: string): void {
+    const record = this.#records.get(id);
+    if (record !== undefined) this.#counted.get(record.owner)?.delete(id);
     this.#records.delete(id);
     this.#unwritten.delete(id);
     this.#deleteFiles(id);
@@ -121,6 +133,27 @@ export class EndedRecords {
       this.#remove(this.#toLog(record.id));
       this.write(without);
     }
+    this.#count();
+    this.#forget();
+  }
+
+  /** There may be room again. */
+  #writeLeft(): void {
+    for (const [id, record] of this.#unwritten) {
+      try {
+        writeRecord(this.#toDirectory(id), record);
+        this.#unwritten.delete(id);
+      } catch {
+        // Our log has it already.
+      }
+    }
+  }
+
+  /** A directory without a record: what an exec wrote is not deleted because a disk had no room for its record. */
+  #passOver(name: string): void {
+    if (hasFreshLog(this.#toLog(name))) {
+      this.#options.log(`The log in ${this.#toLog(name)} has no record, and is left alone`);
+    } else this.#deleteFiles(name);
   }
 
   #markLost(record: ExecRecord): ExecRecord {
@@ -129,15 +162,31 @@ export class EndedRecords {
     return lost;
   }
 
-  #forget(owner: string): void {
+  /** Finds anew of which records so many are kept. */
+  #count(): void {
+    this.#counted.clear();
+    for (const record of this.#records.values()) this.#countIn(record);
+  }
+
+  #countIn(record: ExecRecord): void {
+    if (hasKeptOutput(record)) return;
+    const { id, owner } = record;
+    const ids = this.#counted.get(owner) ?? new Set();
+    this.#counted.set(owner, ids.add(id));
+  }
+
+  /** Looks at no more than goes, and one: there may be many thousands, and this is done whenever an exec ends. */
+  #forget(): void {
     const now = Date.now();
-    let count = [...this.#records.values()].filter((record) => record.owner === owner && !record.log).length;
+    for (const ids of this.#counted.values()) {
+      for (const id of ids) {
+        const isOld = now - endOf(this.#records.get(id)) >= KEPT_MS;
+        if (!isOld && ids.size <= KEPT) break;
+        this.delete(id);
+      }
+    }
     for (const record of this.#records.values()) {
-      const age = now - endOf(record);
-      const isOld = age >= (record.log ? LOG_KEPT_MS : KEPT_MS);
-      const isSurplus = record.owner === owner && !record.log && count > KEPT;
-      if (!isOld && !isSurplus) continue;
-      if (isSurplus) count -= 1;
+      if (now - endOf(record) < LOG_KEPT_MS) break;
       this.delete(record.id);
     }
   }
@@ -173,7 +222,21 @@ function hasEnded(record: ExecRecord): boolean {
   return record.state === 'exited' || record.state === 'failed' || record.state === 'lost';
 }
 
+/** There is, or of one that is lost may be, something in its log on disk. */
+function hasKeptOutput({ log, state, bytes }: ExecRecord): boolean {
+  return log && (state === 'lost' || bytes.stdout > 0 || bytes.stderr > 0);
+}
+
+function hasFreshLog(directory: string): boolean {
+  try {
+    const age = Date.now() - statSync(directory).mtimeMs;
+    return age < LOG_KEPT_MS && readdirSync(directory).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Milliseconds since the epoch; of one that has not ended the time of its start. */
-function endOf(record: ExecRecord | null): number {
-  return record === null ? 0 : Date.parse(record.ended ?? record.created);
+function endOf(record: ExecRecord | undefined): number {
+  return record === undefined ? 0 : Date.parse(record.ended ?? record.created);
 }

@@ -39,9 +39,16 @@ export class ExecClients {
   readonly #stdin: ExecStdin;
   readonly #signals = new SignalNumbers();
   readonly #turns = new StdinTurns();
+  /**
+   * Started without a stream by a client that gave no name, and not to go on alone: whoever reads it owns it meanwhile,
+   * and may go without being missed.
+   */
+  #isReaders: boolean;
 
   constructor(options: ExecClientsOptions) {
     this.#options = options;
+    const { detached, client } = options.request;
+    this.#isReaders = detached !== true && client === undefined;
     this.#stdin = new ExecStdin((event) => {
       this.readers.tell(event);
     });
@@ -64,7 +71,7 @@ export class ExecClients {
         options.onRoom();
       },
       onOwnerGone: () => {
-        options.onOwnerGone();
+        if (!this.#isReaders || options.terminal() !== undefined) options.onOwnerGone();
       },
     });
   }
@@ -88,6 +95,15 @@ export class ExecClients {
    * @throws SbxError `position_expired`, `position_beyond_end`
    */
   async attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
+    const arrived = this.readers.expect();
+    try {
+      return await this.#attach(request, open);
+    } finally {
+      arrived();
+    }
+  }
+
+  async #attach(request: AttachRequest, open: OpenStream): Promise<ExecReader> {
     const { client, window, output: hasOutput = true, heartbeat_ms: heartbeatMs } = request;
     const offsetsAt = async (position: number): Promise<StreamBytes | undefined> =>
       this.journal.offsetsAt(position);
@@ -121,7 +137,10 @@ export class ExecClients {
     const reader = this.readers.find(client);
     reader?.hear();
     const isOwners = reader?.isOwner ?? this.isOwnedBy(client);
-    if (isOwners) this.journal.acknowledge(offsets);
+    if (isOwners) {
+      this.journal.acknowledge(offsets);
+      this.readers.hearOwner();
+    }
     reader?.acknowledge(offsets);
     if (isOwners) this.#options.onRoom();
   }
@@ -177,6 +196,8 @@ export class ExecClients {
   async whenDone(): Promise<void> {
     await this.readers.allRead;
     await this.journal.settle();
+    // Somebody may have come while the log was written.
+    await this.readers.allRead;
   }
 
   /** When nothing more will come, what is still on its way to the disk counts too: readers are shown all of it. */
@@ -187,7 +208,7 @@ export class ExecClients {
   #makeOwner(request: AttachRequest, from: StreamBytes): boolean {
     const { client, watch, take, window } = request;
     const { owner } = this.readers;
-    if (client === undefined) return false;
+    if (client === undefined) return this.#claim(request, from);
     const hasReturned = client === owner?.client;
     const mayOwn = !watch && this.#options.terminal() === undefined;
     if (!hasReturned && !(mayOwn && (take === true || owner === undefined))) return false;
@@ -197,8 +218,19 @@ export class ExecClients {
     return true;
   }
 
+  /** Without an owner nothing would be acknowledged for a reader that has no name, and the command would stand still. */
+  #claim({ watch, output, window }: AttachRequest, from: StreamBytes): boolean {
+    const mayOwn = !watch && output !== false && this.#options.terminal() === undefined;
+    if (!mayOwn || !this.#isReaders || this.readers.owner !== undefined) return false;
+    this.#setOwner(undefined);
+    this.#isReaders = true;
+    this.journal.hold(from, window);
+    return true;
+  }
+
   #setOwner(client: string | undefined, graceMs = RECONNECT_GRACE_MS): void {
     this.#turns.begin(client, this.#stdin.answer.accepted);
+    this.#isReaders = false;
     this.readers.setOwner({ client, graceMs });
   }
 }

@@ -24,11 +24,9 @@ export class ExecReaders {
   #isDestroyed = false;
   /** Waits for the owner client, while it has no reader. It may come while we sleep: then it is heard first. */
   #grace: SilenceWatch | undefined;
-  #onAllRead: () => void = () => undefined;
-  /** Resolves when the exec has ended, no reader is left and the owner client, where there is one, needs it no more. */
-  readonly allRead = new Promise<void>((resolve) => {
-    this.#onAllRead = resolve;
-  });
+  /** Readers that are about to be added. */
+  #expected = 0;
+  #onAllRead: (() => void)[] = [];
 
   constructor(hooks: ExecReadersHooks) {
     this.#hooks = hooks;
@@ -41,6 +39,17 @@ export class ExecReaders {
   /** The owner client is there, and not cut off. */
   get isOwnerReading(): boolean {
     return this.#ownReader !== undefined;
+  }
+
+  /**
+   * Resolves when the exec has ended, no reader is left or on its way, and the owner client, where there is one, needs it
+   * no more. Another may come after that, as long as the exec can be found.
+   */
+  get allRead(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAllRead.push(resolve);
+      this.checkAllRead();
+    });
   }
 
   /** The owner client's socket does not take what there is to send. */
@@ -81,6 +90,20 @@ export class ExecReaders {
     return reader;
   }
 
+  /** A reader is on its way; what is given is called once, when it has been added or will not be. */
+  expect(): () => void {
+    this.#expected += 1;
+    return () => {
+      this.#expected -= 1;
+      this.checkAllRead();
+    };
+  }
+
+  /** The owner client lives, though it may have no reader: it still takes what the socket took before. */
+  hearOwner(): void {
+    this.#grace?.hear();
+  }
+
   /** The newest reader of a client; without a name the owner's. */
   find(client: string | undefined): ExecReader | undefined {
     if (client === undefined) return this.#ownReader;
@@ -104,8 +127,9 @@ export class ExecReaders {
 
   /** Whether the exec has ended and everyone was told may have changed. */
   checkAllRead(): void {
-    const hasEnded = this.#hooks.terminal() !== undefined;
-    if (hasEnded && this.#owner === undefined && this.#readers.size === 0) this.#onAllRead();
+    if (this.#hooks.terminal() === undefined || this.#owner !== undefined) return;
+    if (this.#readers.size > 0 || this.#expected > 0) return;
+    for (const resolve of this.#onAllRead.splice(0)) resolve();
   }
 
   /** Lets go of connections and timers: nobody is waited for any more. */

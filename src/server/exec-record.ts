@@ -50,6 +50,37 @@ export function toExecRecord({
   };
 }
 
+/** What is kept of the words of a command that has ended, in bytes. */
+const KEPT_ARGV = 4096;
+
+/**
+ * The record of an exec that has ended, as it is kept: a thousand of them are not to be a thousand lists of files. The
+ * end of a word counts as a byte.
+ */
+export function toKeptRecord(record: ExecRecord): ExecRecord {
+  const argv: string[] = [];
+  let left = KEPT_ARGV;
+  for (const word of record.argv) {
+    const length = Buffer.byteLength(word) + 1;
+    if (length > left) return { ...record, argv: [...argv, cut(word, left)], argv_truncated: true };
+    argv.push(word);
+    left -= length;
+  }
+  return record;
+}
+
+/** The beginning of a text, of whole characters; a copy, as a part of a text keeps the whole of it. */
+function cut(text: string, most: number): string {
+  const bytes = Buffer.from(text);
+  let end = Math.min(bytes.length, most);
+  while (end > 0 && end < bytes.length && isWithinCharacter(bytes[end] as number)) end -= 1;
+  return bytes.toString('utf8', 0, end);
+}
+
+function isWithinCharacter(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
+}
+
 type Ending = Pick<ExecRecord, 'state' | 'reason'> & Partial<ExecRecord>;
 
 function toEnding(terminal: TerminalEvent): Ending {

@@ -146,18 +146,29 @@ export class ExecRegistry {
           this.#onExecEnd(ended, isFresh);
         },
       });
+      if (request.detached) this.#requireRecord(exec);
       this.#running.set(request.id, exec);
       return exec;
     } catch (error) {
-      if (isFresh) this.#removeFresh(sandbox);
+      if (isFresh) void this.#options.sandboxes.discard(sandbox);
+      throw error;
+    }
+  }
+
+  /** What runs without a client is known by its record alone. @throws SbxError as `openLog` */
+  #requireRecord(exec: Exec): void {
+    try {
+      this.#ended.requireWritten(exec.record);
+    } catch (error) {
+      this.#ended.delete(exec.id);
       throw error;
     }
   }
 
   start(exec: Exec): Promise<void> {
     const started = exec.start(this.#options.driver);
-    // While the runtime works.
-    if (!exec.hasEnded) this.#ended.write(exec.record);
+    // While the runtime works; that of a detached one has been written.
+    if (!exec.hasEnded && !exec.record.detached) this.#ended.write(exec.record);
     return started;
   }
 
@@ -174,7 +185,8 @@ export class ExecRegistry {
     const exec = this.#running.get(request.id) ?? this.#lingering.get(request.id);
     if (exec?.owner === owner) return { exec, reader: await exec.clients.attach(request, open) };
     const record = this.getRecord(request.id, owner);
-    const store = this.#ended.reopenLog(record);
+    // Who asks for the end alone needs no log that can be read.
+    const store = request.output === false ? undefined : this.#ended.reopenLog(record);
     return { exec: undefined, reader: await this.#endedReaders.attach({ record, store }, request, open) };
   }
 
@@ -268,18 +280,12 @@ export class ExecRegistry {
       this.#lingering.delete(exec.id);
       if (!this.#options.sandboxes.has(exec.sandbox.id)) this.#ended.dropLogsOf(exec.sandbox);
     });
-    if (isFresh) this.#removeFresh(exec.sandbox);
+    if (isFresh) void this.#options.sandboxes.discard(exec.sandbox);
   }
 
   #killIn(sandbox: SandboxRecord): void {
     for (const exec of this.#running.values()) {
       if (exec.sandbox.id === sandbox.id) exec.kill('sandbox_removed');
     }
-  }
-
-  #removeFresh(sandbox: SandboxRecord): void {
-    this.#options.sandboxes.remove(sandbox).catch((error: unknown) => {
-      this.#options.log(`Cannot remove the sandbox ${sandbox.name}: ${String(error)}`);
-    });
   }
 }

@@ -3,6 +3,7 @@ import type { InputPipe } from '../drivers/driver.ts';
 import { STDIN_WINDOW, type StdinAnswer } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import type { StdinEvent } from '../protocol/events.ts';
+import { InputQueue } from './input-queue.ts';
 
 /** How often the limit is told, in bytes. */
 const TELL_EVERY = 256 * 1024;
@@ -10,9 +11,9 @@ const TELL_EVERY = 256 * 1024;
 /** The stdin of one exec: addressed by offset, so that what is sent twice is written once. */
 export class ExecStdin {
   readonly #onChange: (event: StdinEvent) => void;
-  #pipe: InputPipe | undefined;
-  /** What came before the command was started. */
-  #early: Buffer[] = [];
+  readonly #queue = new InputQueue((length) => {
+    this.#onFlushed(length);
+  });
   #held = 0;
   #accepted = 0;
   /** The limit as it was told last. */
@@ -56,21 +57,17 @@ export class ExecStdin {
       this.close();
       return;
     }
-    this.#pipe = pipe;
     void pipe.closed.then(() => {
       this.close();
     });
-    for (const chunk of this.#early) this.#write(chunk);
-    this.#early = [];
-    if (this.#isEnded) pipe.end();
+    this.#queue.connect(pipe);
   }
 
   /** Nobody can read any more: what follows is accepted by nobody and harms nobody. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#early = [];
-    this.#pipe?.destroy();
+    this.#queue.destroy();
     this.#release();
     this.#tell();
   }
@@ -130,7 +127,7 @@ export class ExecStdin {
     if (this.#isEnded || this.#isClosed) return this.answer;
     this.#requireOffset(offset);
     this.#isEnded = true;
-    this.#pipe?.end();
+    this.#queue.end();
     return this.answer;
   }
 
@@ -148,17 +145,14 @@ export class ExecStdin {
     const fresh = repeated > 0 ? chunk.subarray(repeated) : chunk;
     this.#accepted += fresh.length;
     this.#held += fresh.length;
-    if (this.#pipe === undefined) this.#early.push(fresh);
-    else this.#write(fresh);
+    this.#queue.push(fresh);
   }
 
-  #write(chunk: Buffer): void {
-    this.#pipe?.write(chunk, () => {
-      const wasFull = this.#held >= STDIN_WINDOW;
-      this.#held -= chunk.length;
-      if (wasFull && this.#held < STDIN_WINDOW) this.#release();
-      if (this.limit - this.#told >= TELL_EVERY) this.#tell();
-    });
+  #onFlushed(length: number): void {
+    const wasFull = this.#held >= STDIN_WINDOW;
+    this.#held -= length;
+    if (wasFull && this.#held < STDIN_WINDOW) this.#release();
+    if (this.limit - this.#told >= TELL_EVERY) this.#tell();
   }
 
   #tell(): void {

@@ -4,6 +4,7 @@ import type { Driver } from '../drivers/driver.ts';
 import type { CreateSandboxRequest, SandboxRecord, SandboxStatus } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
 import { makeUpName, parseSandboxName } from '../protocol/names.ts';
+import { Leftovers } from './leftovers.ts';
 import { readRecords, writeRecord } from './record-file.ts';
 
 export interface SandboxRegistryOptions {
@@ -30,12 +31,18 @@ export class SandboxRegistry {
   readonly #reserved = new Set<string>();
   readonly #removals = new Map<string, Promise<void>>();
   readonly #expiries = new Map<string, NodeJS.Timeout>();
+  /** What nobody is to see any more, and has yet to be removed. */
+  readonly #leftovers: Leftovers;
 
   #isRefusing = false;
   #hooks: RemovalHooks | undefined;
 
   constructor(options: SandboxRegistryOptions) {
     this.#options = options;
+    this.#leftovers = new Leftovers({
+      remove: (id) => this.#removeLeftover(id),
+      log: options.log,
+    });
   }
 
   setRemovalHooks(hooks: RemovalHooks): void {
@@ -43,20 +50,23 @@ export class SandboxRegistry {
   }
 
   get size(): number {
-    return this.#sandboxes.size;
+    return [...this.#sandboxes.keys()].filter((id) => !this.#leftovers.has(id)).length;
   }
 
   /** True while the daemon has to live on to remove a sandbox in time. */
   get isAwaitingExpiry(): boolean {
-    return this.#expiries.size > 0 || this.#removals.size > 0;
+    return this.#expiries.size > 0 || this.#removals.size > 0 || this.#leftovers.isBusy;
   }
 
-  /** Takes over what an earlier daemon left; what it left half made, or made for an exec that died with it, is removed. */
-  async load(): Promise<void> {
+  /**
+   * Takes over what an earlier daemon left. What it left half made, or made for an exec that died with it, is removed in
+   * the background: nobody has to wait for it, nor to do without a server where it cannot be removed.
+   */
+  load(): void {
     for (const { name, record } of readRecords(this.#options.directory, this.#options.log)) {
       const sandbox = record as SandboxRecord | null;
       if (sandbox !== null && !sandbox.fresh) this.#add(sandbox);
-      else await this.#options.driver.removeSandbox(name);
+      else this.#leftovers.add(name);
     }
   }
 
@@ -93,7 +103,7 @@ export class SandboxRegistry {
 
   list(owner: string): Promise<SandboxStatus[]> {
     const own = [...this.#sandboxes.values()].filter(
-      (sandbox) => sandbox.owner === owner && !this.#removals.has(sandbox.id),
+      (sandbox) => sandbox.owner === owner && !this.#isLeaving(sandbox),
     );
     return Promise.all(own.map((sandbox) => this.#toStatus(sandbox)));
   }
@@ -105,7 +115,7 @@ export class SandboxRegistry {
   /** @throws SbxError `sandbox_not_found`, also for another owner's */
   get(nameOrId: string, owner: string): SandboxRecord {
     for (const sandbox of this.#sandboxes.values()) {
-      if (sandbox.owner !== owner || this.#removals.has(sandbox.id)) continue;
+      if (sandbox.owner !== owner || this.#isLeaving(sandbox)) continue;
       if (sandbox.name === nameOrId || sandbox.id === nameOrId) return sandbox;
     }
     throw new SbxError('sandbox_not_found', `There is no sandbox "${nameOrId}"`);
@@ -121,11 +131,25 @@ export class SandboxRegistry {
     return removal;
   }
 
+  /** As `remove`, for who cannot do without: where it fails nobody sees the sandbox any more, and it is tried again. */
+  async discard(sandbox: SandboxRecord): Promise<void> {
+    try {
+      await this.remove(sandbox);
+    } catch (error) {
+      this.#leftovers.addFailed(sandbox.id, error);
+    }
+  }
+
   async #remove(sandbox: SandboxRecord): Promise<void> {
     this.#hooks?.before(sandbox);
     await this.#options.driver.removeSandbox(sandbox.id);
     this.#sandboxes.delete(sandbox.id);
     this.#hooks?.after(sandbox);
+  }
+
+  #removeLeftover(id: string): Promise<void> {
+    const sandbox = this.#sandboxes.get(id);
+    return sandbox === undefined ? this.#options.driver.removeSandbox(id) : this.#remove(sandbox);
   }
 
   /** From now on none is made. */
@@ -137,6 +161,7 @@ export class SandboxRegistry {
   async close(): Promise<void> {
     for (const id of this.#expiries.keys()) this.#clearExpiry(id);
     await Promise.allSettled(this.#removals.values());
+    await this.#leftovers.close();
   }
 
   async #make(record: SandboxRecord): Promise<void> {
@@ -146,7 +171,9 @@ export class SandboxRegistry {
       writeRecord(join(directory, id), record);
       await driver.createSandbox({ id, name, network });
     } catch (error) {
-      await driver.removeSandbox(id);
+      await driver.removeSandbox(id).catch((why: unknown) => {
+        this.#leftovers.addFailed(id, why);
+      });
       throw error;
     }
     this.#add(record);
@@ -161,15 +188,9 @@ export class SandboxRegistry {
     const wait = Math.min(LONGEST_TIMER, Math.max(0, at - Date.now()));
     const timer = setTimeout(() => {
       if (Date.now() < at) this.#awaitExpiry(record, at);
-      else this.#expire(record);
+      else void this.discard(record);
     }, wait);
     this.#expiries.set(record.id, timer);
-  }
-
-  #expire(record: SandboxRecord): void {
-    this.remove(record).catch((error: unknown) => {
-      this.#options.log(`Cannot remove the expired sandbox ${record.name}: ${String(error)}`);
-    });
   }
 
   #clearExpiry(id: string): void {
@@ -196,7 +217,13 @@ export class SandboxRegistry {
 
   #isTaken(name: string, owner: string): boolean {
     if (this.#reserved.has(keyOf(owner, name))) return true;
-    return [...this.#sandboxes.values()].some((sandbox) => sandbox.owner === owner && sandbox.name === name);
+    return [...this.#sandboxes.values()].some(
+      (one) => one.owner === owner && one.name === name && !this.#leftovers.has(one.id),
+    );
+  }
+
+  #isLeaving({ id }: SandboxRecord): boolean {
+    return this.#removals.has(id) || this.#leftovers.has(id);
   }
 
   async #toStatus(sandbox: SandboxRecord): Promise<SandboxStatus> {

@@ -262,8 +262,8 @@ describe('a daemon that is killed', () => {
     process.kill(readDaemon(home).pid, 'SIGKILL');
     expect(await child).toMatchObject({ exitCode: 125 });
     expect(await home.run(['ls', '-q'])).toMatchObject(ok(''));
+    await waitUntil(async () => (await readdir(join(home.stateDir, 'sandboxes'))).length === 0);
     expect(findGuests(mark)).toEqual([]);
-    expect(await readdir(join(home.stateDir, 'sandboxes'))).toEqual([]);
   });
 });
 

@@ -151,6 +151,20 @@ describe('the events of a channel', () => {
 });
 
 describe('what a client says on a channel', () => {
+  it('is put together from single bytes, however long it is', async () => {
+    const argv = ['x'.repeat(4 * 1024 * 1024)];
+    const texts: string[] = [];
+    const parser = new FrameParser({ json: (text) => texts.push(text), data: () => undefined });
+    const request = { type: 'start', id: '1', argv } as const;
+    const bytes = formatJsonFrame(request);
+    for (let at = 0; at < bytes.length; at += 1) {
+      parser.push(bytes.subarray(at, at + 1));
+      // The time limit of the test is seen here.
+      if (at % 10_000 === 0) await new Promise(setImmediate);
+    }
+    expect(texts.map((text) => JSON.parse(text) as unknown)).toEqual([request]);
+  });
+
   it('comes back with stdin at its offset, wherever it is split', () => {
     const requests: ChannelRequest[] = [
       { type: 'start', id: 'i', argv: ['echo', 'ünïcode\n'] },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import {
@@ -70,6 +71,14 @@ const json = (text: string): Buffer => {
   head.writeUInt32BE(text.length, 1);
   return Buffer.concat([head, Buffer.from(text)]);
 };
+
+const MIB = 1024 * 1024;
+
+/** The most memory that the daemon has had so far, in bytes. */
+function readMostMemory(): number {
+  const status = readFileSync(`/proc/${readDaemon(home).pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
 
 const output = formatOutputFrame({
   type: 'stdout',
@@ -242,6 +251,23 @@ describe('the route of channels', () => {
     await once(socket, 'close');
     const events = toEvents(Buffer.concat(chunks));
     expect(events.at(-1)).toMatchObject({ type: 'exit', exit: { code: 0 }, bytes: { stdout: 5000 } });
+  });
+
+  it('takes a window of stdin byte by byte, and holds little more than that', async () => {
+    const socket = open();
+    const script = 'kill -STOP $$; cat >/dev/null';
+    socket.write(frame(start(['sh', '-c', script], { stdin: 'pipe' })));
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    while (!Buffer.concat(chunks).includes('"started"')) await once(socket, 'data');
+    const before = readMostMemory();
+    const letters = Array.from({ length: STDIN_WINDOW }, (_, at) => input(at, Buffer.from('x')));
+    socket.write(Buffer.concat(letters));
+    socket.write(frame({ type: 'signal', signal: 'CONT' }));
+    socket.write(frame({ type: 'stdin_end', offset: STDIN_WINDOW }));
+    await once(socket, 'close');
+    expect(toEvents(Buffer.concat(chunks)).at(-1)).toMatchObject({ type: 'exit', exit: { code: 0 } });
+    expect(readMostMemory() - before).toBeLessThan(150 * MIB);
   });
 
   it('ends the command of a client that leaves', async () => {

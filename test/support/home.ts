@@ -105,6 +105,8 @@ async function closeHome(home: Home): Promise<void> {
   const { stdout } = await home.run(['ls', '-q']);
   const names = (stdout as unknown as string).split('\n').filter((name) => name !== '');
   if (names.length > 0) await home.run(['rm', ...names]);
+  // What a killed server left is removed in the background.
+  await expect.poll(() => listSandboxes(home.stateDir), { timeout: 60_000 }).toEqual([]);
   await home.run(['daemon', 'stop']);
   expect(findLeftovers(home.stateDir)).toEqual([]);
   await rm(home.stateDir, { recursive: true });
@@ -112,7 +114,7 @@ async function closeHome(home: Home): Promise<void> {
 
 /** Processes, mounts, sockets and cgroups that carry the state directory, or ids of its sandboxes. */
 export function findLeftovers(stateDir: string): string[] {
-  const sandboxes = existsSync(join(stateDir, 'sandboxes')) ? readdirSync(join(stateDir, 'sandboxes')) : [];
+  const sandboxes = listSandboxes(stateDir);
   const marks = [stateDir, ...sandboxes];
   const isMarked = (text: string): boolean => marks.some((mark) => text.includes(mark));
   return [
@@ -121,6 +123,11 @@ export function findLeftovers(stateDir: string): string[] {
     ...readFileSync('/proc/net/unix', 'utf8').split('\n').filter(isMarked),
     ...sandboxes.map((id) => `sandbox directory ${id}`),
   ];
+}
+
+function listSandboxes(stateDir: string): string[] {
+  const directory = join(stateDir, 'sandboxes');
+  return existsSync(directory) ? readdirSync(directory) : [];
 }
 
 function findProcesses(isMarked: (text: string) => boolean): string[] {

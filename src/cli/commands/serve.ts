@@ -66,8 +66,11 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   // Another daemon of this directory lives.
   if (lock === undefined) return 0;
   if (uid !== 0) return enterAsRoot(options, lock, context);
-  await serve(options, entry?.uid ?? uid, context);
-  lock.release();
+  try {
+    await serve(options, entry?.uid ?? uid, context);
+  } finally {
+    lock.release();
+  }
   return 0;
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ByteBlock } from '../../client/byte-block.ts';
+import { ByteBlock } from '../../protocol/byte-block.ts';
 import { SbxError } from '../../protocol/errors.ts';
 import { OUTPUT_STREAMS, type OutputStream } from '../../protocol/events.ts';
 import type { OutputWriter } from './output-writer.ts';

@@ -75,7 +75,8 @@ export class LogCursor {
     if (kept?.offset === offset) return kept.bytes.length > 0 ? kept : 'later';
     const stored = this.#findStored(stream, offset, Math.min(most, room.store[stream]));
     if (stored === 'unread' || stored === 'later') return stored;
-    const piece = stored ?? kept;
+    // Behind the reader either may begin first: a log on disk can have lost what memory still has.
+    const piece = earlier(stored, kept);
     // The gap is told at once; the bytes behind it wait for room.
     if (piece === undefined || piece.offset >= visible[stream]) return toEndOfGap(stream, visible[stream]);
     return { ...piece, bytes: piece.bytes.subarray(0, visible[stream] - piece.offset) };
@@ -109,6 +110,11 @@ export class LogCursor {
     void this.#reader?.close();
     this.#reader = undefined;
   }
+}
+
+function earlier(one: LogPiece | undefined, other: LogPiece | undefined): LogPiece | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.offset < one.offset ? other : one;
 }
 
 /** Nothing is kept up to here. */

@@ -90,7 +90,11 @@ export function listSegments(directory: string): Segment[] | undefined {
   const segments = names.map((name) => parseSegmentName(directory, name));
   return segments
     .filter((segment) => segment !== undefined)
-    .map((segment) => ({ ...segment, size: statSync(segment.path).size }))
+    .flatMap((segment) => {
+      // One that was deleted since its name was read.
+      const size = statSync(segment.path, { throwIfNoEntry: false })?.size;
+      return size === undefined ? [] : [{ ...segment, size }];
+    })
     .sort((a, b) => a.offset - b.offset);
 }
 

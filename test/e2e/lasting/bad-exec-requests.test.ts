@@ -181,6 +181,25 @@ describe('the query of a reader', () => {
   });
 });
 
+describe('a reader without a name', () => {
+  it('gets all of an exec that was started before it came', async () => {
+    const size = 20_000_000;
+    const id = randomUUID();
+    const json = { id, sandbox, argv: ['head', '-c', `${size}`, '/dev/zero'] };
+    expect(await post(routes.execs, json)).toMatchObject({ status: 201 });
+    const path = `${routes.events(id)}?from=start`;
+    const call = request({ socketPath: readDaemon(home).socket, path, agent: false }).end();
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    let last: SseEvent | undefined;
+    const parser = new SseParser((event) => {
+      last = event;
+    });
+    for await (const chunk of answer) parser.push(chunk as Buffer);
+    expect(last?.event).toBe('exit');
+    expect(JSON.parse(last!.data)).toMatchObject({ exit: { code: 0 }, bytes: { stdout: size } });
+  });
+});
+
 describe('stdin', () => {
   it('at a wrong offset is 409 with the right one; what was sent before is not sent again', async () => {
     await withExec(['cat'], async (id) => {

@@ -63,6 +63,10 @@ export class ExecOutputs {
     this.#outputs[stream].close();
   }
 
+  closeAll(): void {
+    for (const output of this.#all) output.close();
+  }
+
   get #all(): readonly ExecOutput[] {
     return [this.#outputs.stdout, this.#outputs.stderr];
   }

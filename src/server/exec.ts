@@ -7,12 +7,7 @@ import {
   type StartExecRequest,
 } from '../protocol/api.ts';
 import { SbxError } from '../protocol/errors.ts';
-import {
-  OUTPUT_STREAMS,
-  type OutputStream,
-  type StartedEvent,
-  type TerminalEvent,
-} from '../protocol/events.ts';
+import type { OutputStream, StartedEvent, TerminalEvent } from '../protocol/events.ts';
 import type { Exit, ExitReason } from '../protocol/exit.ts';
 import { ExecClients } from './exec-clients.ts';
 import { ExecDrain } from './exec-drain.ts';
@@ -226,7 +221,7 @@ export class Exec {
       (error: unknown) => {
         // It may still run, and nobody would hear of its end.
         this.#acts.killLeft();
-        for (const stream of OUTPUT_STREAMS) this.#outputs?.close(stream);
+        outputs.closeAll();
         this.fail(new SbxError('session_lost', `Nobody could learn how the command ended: ${String(error)}`));
       },
     );

@@ -30,10 +30,12 @@ export class StdinQueue {
   #begin = 0;
   #hasEnded = false;
   #isStopped = false;
-  #reading: Promise<void> | undefined;
+  #isReading = false;
   #failure: Error | undefined;
   /** The one that is asked for pieces now. */
   #cursor: StdinCursor | undefined;
+  /** Lets a cursor look again that waits, for a read or to hear that its turn is over. */
+  #wake: () => void = () => undefined;
 
   /** `isKeeping`: false where no connection follows the first. */
   constructor(source: StdinSource, { isKeeping }: { isKeeping: boolean }) {
@@ -44,6 +46,7 @@ export class StdinQueue {
   /** Begins with what is not accepted; a cursor of before gives nothing any more. */
   open(): StdinCursor {
     this.#cursor = new StdinCursor(this, this.#accepted);
+    this.#wake();
     return this.#cursor;
   }
 
@@ -77,6 +80,7 @@ export class StdinQueue {
   /** Nothing is sent for now: another client feeds the exec. */
   rest(): void {
     this.#cursor = undefined;
+    this.#wake();
   }
 
   /** Nobody can read more of it: the source is closed, so that its writer meets SIGPIPE. */
@@ -84,6 +88,7 @@ export class StdinQueue {
     this.#isStopped = true;
     this.#kept = [];
     this.#source.destroy();
+    this.#wake();
   }
 
   /** For a cursor: what stands at `offset`; null at the end, undefined where the cursor is not to go on. */
@@ -96,12 +101,15 @@ export class StdinQueue {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#hasEnded) return null;
       // A read that was under way when the connection was cut is not lost: its bytes are kept.
-      this.#reading ??= this.#read();
-      await this.#reading;
+      if (!this.#isReading) void this.#read();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
   }
 
   async #read(): Promise<void> {
+    this.#isReading = true;
     try {
       const chunk = await this.#source.read();
       if (chunk === null) this.#hasEnded = true;
@@ -109,7 +117,8 @@ export class StdinQueue {
     } catch (error) {
       this.#failure = error as Error;
     } finally {
-      this.#reading = undefined;
+      this.#isReading = false;
+      this.#wake();
     }
   }
 

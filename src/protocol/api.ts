@@ -93,7 +93,7 @@ export interface StartExecRequest {
 
 /**
  * Where a reader begins: with all that is kept, with what comes from now on, at a position, or at an offset in each
- * stream. A position or offset that is gone is an error, `position_expired`.
+ * stream. A position that is gone is an error, `position_expired`; what is gone behind an offset is told as a `gap`.
  */
 export type ReadFrom = 'start' | 'now' | number | StreamBytes;
 

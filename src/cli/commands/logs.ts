@@ -34,8 +34,6 @@ interface Flags extends HostFlag {
 
 /** The beginning of each is kept in memory. */
 const MOST_LINES = 1_000_000;
-/** The last lines may be gone from the log before they are read, where it is small and much is written. */
-const ATTEMPTS = 3;
 
 export function createLogsCommand(): Command {
   const command = new Command('logs')
@@ -79,17 +77,6 @@ export function findErrorForm(args: readonly string[]): ErrorForm | undefined {
 
 export async function run(args: readonly string[], context: Context): Promise<number> {
   const options = parseLogs(args);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await runLogs(options, context);
-    } catch (error) {
-      const isGone = error instanceof SbxError && error.code === 'position_expired';
-      if (!isGone || options.tail === undefined || attempt === ATTEMPTS) throw error;
-    }
-  }
-}
-
-async function runLogs(options: LogsOptions, context: Context): Promise<number> {
   const openPlace = await loadPlace(options);
   return runPlan(
     {

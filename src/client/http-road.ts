@@ -162,10 +162,16 @@ export class HttpRoad implements ExecRoad {
     const isRefused = error instanceof SbxError && error.code === 'invalid_argument';
     const isHopeless = isRefused || Math.max(refusedBodies, refusedRequests) >= MOST_REFUSED;
     this.#failure ??= isHopeless
-      ? (error as Error)
+      ? toHopeless(error)
       : new SbxError('server_unreachable', message, { cause: error });
     this.close();
   }
+}
+
+/** No answer in place of the server's, after which it might be better: it is the end. */
+function toHopeless(error: unknown): Error {
+  if (!(error instanceof ForeignAnswer)) return error as Error;
+  return new SbxError(error.code, error.message, { hint: error.hint, cause: error });
 }
 
 /** Nobody is there any more who could want what was asked. */

@@ -8,6 +8,7 @@ import { findGuests, makeMark } from '../support/guests.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
 import { findLeftovers, openHome, useHome, useSandbox, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
+import { unmount } from '../support/unmount.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home, 'web');
@@ -271,7 +272,7 @@ describe('a full disk under the state directory', () => {
   afterEach(async () => {
     await run('daemon', 'stop');
     expect(findDaemons(stateDir)).toEqual([]);
-    await execa('umount', [stateDir]);
+    await unmount(stateDir);
     await rmdir(stateDir);
   });
 

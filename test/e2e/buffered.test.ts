@@ -10,6 +10,7 @@ import { openHome, type Home } from '../support/home.ts';
 import { runShell } from '../support/shell.ts';
 import { COUNTER, expectSameBytes, toNumbers } from '../support/streaming.ts';
 import { runTimed } from '../support/timed.ts';
+import { unmount } from '../support/unmount.ts';
 
 const MIB = 1024 * 1024;
 
@@ -118,7 +119,7 @@ for i in range(320): os.write(1 + i % 2, bytes([i % 256]) * 65536)
     const { stdout, stderr, exitCode } = await home.runBytes(['exec', sandbox, ...COUNTER], {
       env: { ...home.env, TMPDIR: small },
     });
-    await execa('umount', [small]);
+    await unmount(small);
     await rm(small, { recursive: true });
     expect(toBuffer(stderr).toString()).toMatch(/^sbx: Cannot keep the output in .*small: ENOSPC/);
     expect(exitCode).toBe(125);

@@ -7,6 +7,7 @@ import { makeDirectory } from '../support/caller.ts';
 import { findDaemons } from '../support/daemons.ts';
 import { openHome, useHome, useSandbox } from '../support/home.ts';
 import { MODES, runShell } from '../support/shell.ts';
+import { unmount } from '../support/unmount.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home);
@@ -44,7 +45,7 @@ describe('a place for the state that is read-only', () => {
     const { stdout, stderr, exitCode } = await home.run(['ls'], {
       env: { ...home.env, SBX_STATE_DIR: stateDir },
     });
-    await execa('umount', [place]);
+    await unmount(place);
     await rmdir(place);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
     expect(stderr).toMatch(/^sbx: .*EROFS.*\nsbx: hint: .*SBX_STATE_DIR.*\n$/);

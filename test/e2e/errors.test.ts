@@ -25,6 +25,7 @@ import { makeMark, waitForGuestsToEnd, waitUntil } from '../support/guests.ts';
 import { findLeftovers, openHome, useHome, type Home } from '../support/home.ts';
 import { runShell, startShell } from '../support/shell.ts';
 import { startStreaming } from '../support/streaming.ts';
+import { unmount } from '../support/unmount.ts';
 
 const home = useHome();
 let directory: string;
@@ -240,7 +241,7 @@ const CASES = {
       await execa('dd', ['if=/dev/zero', `of=${stateDir}/filling`, 'bs=64k'], { reject: false });
       const told = await typeWith({ SBX_STATE_DIR: stateDir }, 'create')();
       expect(told.message).toContain(stateDir);
-      await execa('umount', [stateDir]);
+      await unmount(stateDir);
       await rmdir(stateDir);
       return told;
     },

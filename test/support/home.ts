@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options, type Result, type ResultPromise } from 'execa';
 import { afterAll, beforeAll, expect } from 'vitest';
+import { waitUntil } from './guests.ts';
 import { CALLER, makeDirectory, toSpawnOptions, type Caller } from './caller.ts';
 
 export const SBX = fileURLToPath(new URL('../../bin/sbx', import.meta.url));
@@ -106,7 +107,7 @@ async function closeHome(home: Home): Promise<void> {
   const names = (stdout as unknown as string).split('\n').filter((name) => name !== '');
   if (names.length > 0) await home.run(['rm', ...names]);
   // What a killed server left is removed in the background.
-  await expect.poll(() => listSandboxes(home.stateDir), { timeout: 60_000 }).toEqual([]);
+  await waitUntil(() => listSandboxes(home.stateDir).length === 0);
   await home.run(['daemon', 'stop']);
   expect(findLeftovers(home.stateDir)).toEqual([]);
   await rm(home.stateDir, { recursive: true });

@@ -3,7 +3,8 @@ import { HOST_PATH } from './runtime.ts';
 
 /**
  * Waits for the end of its stdin, which comes when the daemon is gone, however it went; then ends what was running.
- * A process is known by its number and start time together, so that a number in new hands is left alone.
+ * A process is known by its number and start time together, so that a number in new hands is left alone. All are ended
+ * before one look at every process finds what else is in their sessions.
  *
  * Lines: `start FILE` (a runtime is about to write the pid there), `run FILE PID GROUP SESSION STARTTIME`, `end FILE`.
  */
@@ -23,37 +24,44 @@ while read -r verb file rest; do
     run) set -- $rest; list="$list $file|$1|$2|$3|$4" ;;
   esac
 done
+# Without another program: there may be thousands. A name may have newlines in it.
 stat() {
-  text=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  text=
+  while read -r line; do text="$text $line"; done 2>/dev/null <"/proc/$1/stat" || return 1
   set -- \${text##*) }
   group=$3 session=$4 start=\${20}
 }
-end_session() {
-  for dir in /proc/[0-9]*; do
-    stat "\${dir#/proc/}" && [ "$session" = "$1" ] && kill -KILL "\${dir#/proc/}" 2>/dev/null
-  done
+sessions=' '
+strike() {
+  kill -KILL -- "-$2" "$1" 2>/dev/null
+  sessions="$sessions$3 "
 }
-end_started() {
-  for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    pid=$(cat "$1" 2>/dev/null)
-    if [ -n "$pid" ] && stat "$pid"; then
-      kill -KILL -- "-$group" "$pid" 2>/dev/null
-      end_session "$session"
-      return
-    fi
-    sleep 0.1
-  done
-}
+starting=
 for entry in $list; do
   IFS='|'
   set -- $entry
   IFS=' '
   if [ $# -eq 1 ]; then
-    end_started "$1"
+    starting="$starting $1"
   elif stat "$2" && [ "$start" = "$5" ]; then
-    kill -KILL -- "-$3" "$2" 2>/dev/null
-    end_session "$4"
+    strike "$2" "$3" "$4"
   fi
+done
+for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  missing=
+  for file in $starting; do
+    pid=
+    read -r pid 2>/dev/null <"$file"
+    if [ -n "$pid" ] && stat "$pid"; then strike "$pid" "$group" "$session"; else missing="$missing $file"; fi
+  done
+  starting=$missing
+  [ -z "$starting" ] && break
+  sleep 0.1
+done
+[ "$sessions" = ' ' ] && exit
+for dir in /proc/[0-9]*; do
+  stat "\${dir#/proc/}" || continue
+  case $sessions in *" $session "*) kill -KILL "\${dir#/proc/}" 2>/dev/null ;; esac
 done
 `;
 

@@ -18,6 +18,7 @@ import { probeRuntimes } from '../../../src/drivers/oci/probe.ts';
 import { findRuntimes } from '../../../src/drivers/oci/runtime-search.ts';
 import { waitUntil } from '../../support/guests.ts';
 import { listChildren, openTestBed, RUNTIMES } from './sandboxed.ts';
+import { unmount } from '../../support/unmount.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -75,7 +76,7 @@ describe.each(RUNTIMES)('a driver for %s', (runtime) => {
       await driver.removeSandbox(id);
       await driver.close();
     } finally {
-      execFileSync('umount', [stateDir]);
+      await unmount(stateDir);
     }
   });
 

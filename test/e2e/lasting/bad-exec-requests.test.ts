@@ -17,6 +17,7 @@ import { startDetachedShell } from '../../support/detached.ts';
 import { waitUntil } from '../../support/guests.ts';
 import { openHome, useHome, useSandbox, type Home } from '../../support/home.ts';
 import { parseLine } from '../../support/json-schema.ts';
+import { unmount } from '../../support/unmount.ts';
 
 const home = useHome();
 const sandbox = useSandbox(home);
@@ -94,7 +95,9 @@ describe('a request about an exec', () => {
     );
     const read = await home.run(['attach', '--from', 'start', id]);
     expect(read).toMatchObject({ stdout: '', exitCode: 125 });
-    expect(read.stderr).toMatch(/^sbx: .*its output was not kept\nsbx: hint: .*--detach or --log\n$/);
+    expect(read.stderr).toMatch(
+      /^sbx: .*its output was not kept\nsbx: hint: .*--detach or --log, .*--on-disconnect keep\n$/,
+    );
   });
 
   it.each([
@@ -278,7 +281,7 @@ describe('a directory of logs', () => {
   afterEach(async () => {
     await own.run(['rm', 'box']);
     await own.run(['daemon', 'stop']);
-    await execa('umount', [execs]);
+    await unmount(execs);
     await rmdir(execs);
     await own.close();
   });

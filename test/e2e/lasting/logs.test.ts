@@ -128,7 +128,7 @@ describe('the log of an exec that has ended', () => {
     const { id } = parseLine(list, 'execs').execs.at(-1)!;
     const { stdout, stderr, exitCode } = await logs(id);
     expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 125 });
-    expect(stderr).toMatch(/^sbx: .*is not kept\nsbx: hint: .*--detach or --log\n$/);
+    expect(stderr).toMatch(/^sbx: .*is not kept\nsbx: hint: .*--detach or --log, .*--on-disconnect keep\n$/);
   });
 
   it('of an attached exec is kept with --log', async () => {

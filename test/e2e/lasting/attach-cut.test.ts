@@ -85,7 +85,8 @@ describe('who feeds an exec again that another client has fed meanwhile', () => 
 
   it('loses nothing of a piece that was cut in its middle', async () => {
     const script = `read -r line; echo "got $line"; ${toWait('go')}; : ${mark}; exec cat`;
-    const args = [...OPTIONS, sandbox, '--', 'sh', '-c', script];
+    // What the other is shown and acknowledges is kept for the first one, too.
+    const args = [...OPTIONS, '--log', sandbox, '--', 'sh', '-c', script];
     const run = startStreaming(toVia(home, proxy.host), args);
     const data = toNumbers(3_000_000);
     run.write('one\n');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chmod, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, chown, rm, rmdir, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { PROTOCOL, routes } from '../../src/protocol/api.ts';
 import { ERRORS, type ErrorCode } from '../../src/protocol/errors.ts';
 import { readDaemon } from '../support/api.ts';
 import { CALLER, makeDirectory } from '../support/caller.ts';
-import { countSockets, findDaemons } from '../support/daemons.ts';
+import { findDaemons } from '../support/daemons.ts';
 import {
   CLIENT,
   makeExecCases,
@@ -253,12 +253,21 @@ const CASES = {
       inAnother(async (other) => {
         await other.run(['ls']);
         const { pid, socket } = readDaemon(other);
-        // It takes the request and never answers.
         process.kill(pid, 'SIGSTOP');
-        // It may have stopped before it saw that an earlier client had gone.
-        const before = countSockets(socket);
-        const isAsked = (): boolean => countSockets(socket) > before;
-        return killDuring(other, ['create'], isAsked);
+        // In its place, to know that the request has come: before that another daemon would be started.
+        await rm(socket);
+        const server = createServer((client) => {
+          client.once('data', () => {
+            process.kill(pid, 'SIGKILL');
+            client.destroy();
+          });
+        }).listen(socket);
+        await once(server, 'listening');
+        await chown(socket, CALLER.uid, CALLER.gid);
+        const told = toTold(await other.run(['create']));
+        server.close();
+        await once(server, 'close');
+        return told;
       }),
   },
   daemon_failed: {
